@@ -1,0 +1,1 @@
+"""Keyturn: a portal for locked and forgotten passwords. Two factors, always."""

@@ -1,0 +1,130 @@
+"""Passwords as the house keeps them, and what is said about new ones. Whatever could help to guess has no repr."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Form(StrEnum):
+    """How the typed text became the bytes that were hashed (requirement C-06)."""
+
+    NFC1 = "nfc1"  # rules.normalise
+    TYPED = "typed"  # as it came, which is what a directory hashed whose hash was imported
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRecord:
+    """One row of passwords.
+
+    ``pepper`` names the key of the keyring, empty for an imported hash. ``history_salt`` is empty while no
+    digest of this very password is in the history, because only its imported hash was ever seen.
+    """
+
+    hash: str = field(repr=False)
+    pepper: str
+    form: Form
+    changed_at: int
+    must_change: bool
+    compromised: bool
+    history_salt: str = field(repr=False)
+
+    @property
+    def change_owed(self) -> bool:
+        """Whether a new one has to be set before anything else (NIST SP 800-63B-4 sec. 3.1.1.2)."""
+        return self.must_change or self.compromised
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One former password, or the present one: a digest that serves for no sign-in, and the name of its key."""
+
+    key: str
+    digest: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewHash:
+    """All that is stored of a new password. ``remembered`` is None where its digest is not known yet."""
+
+    hash: str = field(repr=False)
+    pepper: str
+    form: Form
+    history_salt: str = field(default="", repr=False)
+    remembered: Remembered | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A new password that was judged and hashed, ready to be set while the person's stamp still is ``stamp``."""
+
+    person_id: int
+    stamp: str = field(repr=False)
+    new: NewHash
+    history: int  # how many passwords before the present one stay refused
+
+
+class RuleKey(StrEnum):
+    """The rules by name: templates have a sentence for each."""
+
+    MIN_LENGTH = "min_length"
+    MAX_LENGTH = "max_length"
+    COMMON = "common"
+    CONTEXT = "context"
+    CURRENT = "current"
+    HISTORY = "history"
+    CONFIRM = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as the page lists it. ``live``: a browser can judge it while one types; only the server decides."""
+
+    key: RuleKey
+    params: Mapping[str, int] = field(default_factory=dict, hash=False)
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A rule that a candidate broke, with the figures for its sentence."""
+
+    rule: RuleKey
+    params: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+
+class Advice(StrEnum):
+    """How to make a password harder to guess: zxcvbn's warnings, then its suggestions."""
+
+    KEYBOARD_ROW = "keyboard_row"
+    KEYBOARD_PATTERN = "keyboard_pattern"
+    REPEATED_CHARACTER = "repeated_character"
+    REPEATED_WORD = "repeated_word"
+    VERY_COMMON = "very_common"
+    SIMILAR_TO_COMMON = "similar_to_common"
+    SEQUENCE = "sequence"
+    RECENT_YEAR = "recent_year"
+    SINGLE_WORD = "single_word"
+    DATE = "date"
+    SINGLE_NAME = "single_name"
+    COMMON_NAME = "common_name"
+    USE_SEVERAL_WORDS = "use_several_words"
+    NO_NEED_FOR_SYMBOLS = "no_need_for_symbols"
+    ADD_WORDS = "add_words"
+    CAPITALS_HELP_LITTLE = "capitals_help_little"
+    ALL_CAPITALS_HELP_LITTLE = "all_capitals_help_little"
+    REVERSING_HELPS_LITTLE = "reversing_helps_little"
+    SUBSTITUTIONS_HELP_LITTLE = "substitutions_help_little"
+    LONGER_KEYBOARD_PATTERN = "longer_keyboard_pattern"
+    AVOID_REPEATS = "avoid_repeats"
+    AVOID_SEQUENCES = "avoid_sequences"
+    AVOID_RECENT_YEARS = "avoid_recent_years"
+    AVOID_OWN_YEARS = "avoid_own_years"
+    AVOID_OWN_DATES = "avoid_own_dates"
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """An estimate, as advice only: ``score`` from 0 (guessed at once) to 4 (very hard to guess)."""
+
+    score: int
+    advice: tuple[Advice, ...]

@@ -1,0 +1,157 @@
+"""Tables of passwords and of the digests of former ones."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from app.factors.password.model import Form, NewHash, PasswordRecord, Remembered
+from app.foundation.sql import Transaction, metadata
+
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("person_id", Integer, ForeignKey("people.id"), primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("pepper", String(32), nullable=False),
+    Column("form", String(8), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("must_change", Boolean, nullable=False),
+    Column("compromised", Boolean, nullable=False),
+    Column("history_salt", String(128), nullable=False),
+)
+
+history = Table(
+    "password_history",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("person_id", Integer, ForeignKey("people.id"), nullable=False),
+    Column("digest_key", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_password_history_person_id_id", "person_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+_OF = passwords.c.person_id == bindparam("of_person")
+_FIND = select(passwords).where(_OF)
+_REMEMBERED = (
+    select(history.c.digest_key, history.c.digest)
+    .where(history.c.person_id == bindparam("of_person"))
+    .order_by(history.c.id.desc())
+)
+_STRENGTHEN = update(passwords).where(_OF, passwords.c.hash == bindparam("old_hash"))
+_TRIM = delete(history).where(
+    history.c.person_id == bindparam("of_person"),
+    history.c.id.not_in(
+        select(history.c.id)
+        .where(history.c.person_id == bindparam("of_person"))
+        .order_by(history.c.id.desc())
+        .limit(bindparam("keep"))
+    ),
+)
+
+
+def find(transaction: Transaction, person_id: int) -> PasswordRecord | None:
+    """A person's password, None where they have none yet."""
+    row = transaction.execute(_FIND, {"of_person": person_id}).first()
+    return _record(row) if row else None
+
+
+def remembered(transaction: Transaction, person_id: int) -> tuple[Remembered, ...]:
+    """Digests of the present and the former passwords, the newest first."""
+    rows = transaction.execute(_REMEMBERED, {"of_person": person_id})
+    return tuple(Remembered(row.digest_key, row.digest) for row in rows)
+
+
+def add(transaction: Transaction, person_id: int, new: NewHash, *, must_change: bool, now: int) -> None:
+    """Give a person who has none a password."""
+    transaction.execute(
+        insert(passwords).values(
+            person_id=person_id, **_values(new), changed_at=now, must_change=must_change, compromised=False
+        )
+    )
+    if new.remembered:
+        _remember(transaction, person_id, new.remembered, now)
+
+
+def put(transaction: Transaction, person_id: int, new: NewHash, *, keep: int, now: int) -> None:
+    """Replace a person's password, or give the first one, and remember no more than ``keep`` digests."""
+    change = update(passwords).where(_OF)
+    result = transaction.execute(
+        change.values(**_values(new), changed_at=now, must_change=False, compromised=False), {"of_person": person_id}
+    )
+    if result.rowcount == 1:
+        if new.remembered:
+            _remember(transaction, person_id, new.remembered, now)
+    else:
+        add(transaction, person_id, new, must_change=False, now=now)
+    transaction.execute(_TRIM, {"of_person": person_id, "keep": keep})
+
+
+def strengthen(transaction: Transaction, person_id: int, old_hash: str, new: NewHash, *, now: int) -> bool:
+    """Replace the hash of the same password if it still is the old one; False where somebody was faster."""
+    where = {"of_person": person_id, "old_hash": old_hash}
+    if transaction.execute(_STRENGTHEN.values(**_values(new)), where).rowcount != 1:
+        return False
+    if new.remembered:
+        _remember(transaction, person_id, new.remembered, now)
+    return True
+
+
+def mark_compromised(transaction: Transaction, person_id: int) -> bool:
+    """Owe a change on evidence of compromise (NIST SP 800-63B-4 sec. 3.1.1.2); False where there is no password."""
+    result = transaction.execute(update(passwords).where(_OF).values(compromised=True), {"of_person": person_id})
+    return result.rowcount == 1
+
+
+def keys(transaction: Transaction) -> frozenset[str]:
+    """The names of keys that passwords and their history still need, so that none is thrown away too early."""
+    named: set[str] = set()
+    for column in (passwords.c.pepper, history.c.digest_key):
+        rows: Sequence[Any] = transaction.execute(select(column).distinct()).all()
+        named.update(str(row[0]) for row in rows)
+    return frozenset(named - {""})
+
+
+def _remember(transaction: Transaction, person_id: int, digest: Remembered, now: int) -> None:
+    transaction.execute(
+        insert(history).values(person_id=person_id, digest_key=digest.key, digest=digest.digest, created_at=now)
+    )
+
+
+def _values(new: NewHash) -> dict[str, str]:
+    return {"hash": new.hash, "pepper": new.pepper, "form": new.form.value, "history_salt": new.history_salt}
+
+
+@lru_cache(maxsize=4)
+def _form(value: str) -> Form:
+    return Form(value)
+
+
+def _record(row: Any) -> PasswordRecord:
+    return PasswordRecord(
+        hash=row.hash,
+        pepper=row.pepper,
+        form=_form(row.form),
+        changed_at=row.changed_at,
+        must_change=bool(row.must_change),
+        compromised=bool(row.compromised),
+        history_salt=row.history_salt,
+    )

@@ -1,0 +1,39 @@
+"""A one-time PIN: six digits by SMS, eight by e-mail. Never called a password."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TRIES = 5  # per flow; a resend gives none back (NIST SP 800-63B-4 sec. 3.1.3.2)
+DIGITS = {"sms": 6, "email": 8}
+LIFE = {"sms": 300, "email": 600}  # seconds
+RESEND_AFTER = (30, 60, 120)  # seconds after the first, second, and each later sending
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The living PIN of a flow, as the flow keeps it: a keyed hash, never the digits (requirements T-20)."""
+
+    channel: str
+    contact_id: str
+    destination: str  # masked
+    digest: str = field(repr=False)
+    outbox_id: str = ""
+    sent_at: int = 0
+    expires_at: int = 0
+
+    def to_notes(self) -> dict[str, Any]:
+        """As JSON for the flow's notes."""
+        return {
+            "channel": self.channel,
+            "contact_id": self.contact_id,
+            "destination": self.destination,
+            "digest": self.digest,
+            "outbox_id": self.outbox_id,
+            "sent_at": self.sent_at,
+            "expires_at": self.expires_at,
+        }
+
+    @classmethod
+    def from_notes(cls, notes: dict[str, Any]) -> "Pin":
+        """The inverse of ``to_notes``."""
+        return cls(**notes)

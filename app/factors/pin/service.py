@@ -1,0 +1,59 @@
+"""Making, sending and checking one-time PINs. Once handed to the outbox a PIN exists only as a keyed hash."""
+
+from app.factors.pin.model import DIGITS, LIFE, Pin
+from app.foundation.chance import Chance
+from app.foundation.refusals import Code, Throttled
+from app.foundation.secretbox import Keyring, same
+from app.foundation.sql import Transaction
+from app.records.attempts.model import Door
+from app.records.attempts.service import Tries
+from app.records.delivery.model import Purpose
+from app.records.delivery.outbox import Outbox
+from app.records.people.model import Contact
+
+
+class Pins:
+    """What the journeys need of PINs."""
+
+    def __init__(
+        self, keyring: Keyring, chance: Chance, outbox: Outbox, tries: Tries, *, messages_per_hour: int
+    ) -> None:
+        self._keyring = keyring
+        self._chance = chance
+        self._outbox = outbox
+        self._tries = tries
+        self._messages_per_hour = messages_per_hour
+
+    def send(
+        self, transaction: Transaction, *, txn: str, purpose: str, contact: Contact, door: Door, language: str, now: int
+    ) -> Pin:
+        """Make a PIN for one flow and queue its message with the caller's transaction. Raises Throttled.
+
+        The address is read from the contact again when the message leaves (requirements B-15).
+        """
+        self._tries.spend_send(transaction, contact.address, door)
+        self._tries.hold_messages(transaction)
+        if self._outbox.sent_within(transaction, 3_600, now) >= self._messages_per_hour:
+            raise Throttled(Code.TOO_MANY_MESSAGES, retry_after=600)
+        channel = contact.channel.value
+        digits = self._chance.digits(DIGITS[channel])
+        expires_at = now + LIFE[channel]
+        outbox_id = self._outbox.enqueue(
+            transaction,
+            contact=contact,
+            template="pin",
+            variables={"pin": digits, "minutes": LIFE[channel] // 60},
+            language=language,
+            purpose=Purpose.PIN,
+            now=now,
+            expires_at=expires_at,
+        )
+        digest = self._digest(txn, purpose, contact.id, digits)
+        return Pin(channel, contact.id, contact.masked, digest, outbox_id, now, expires_at)
+
+    def matches(self, pin: Pin, *, txn: str, purpose: str, typed: str) -> bool:
+        """Whether the typed digits are this flow's living PIN. The caller has counted the try."""
+        return same(self._digest(txn, purpose, pin.contact_id, typed), pin.digest)
+
+    def _digest(self, txn: str, purpose: str, contact_id: str, digits: str) -> str:
+        return self._keyring.mac_hex("pin", txn, purpose, contact_id, digits)

@@ -1,0 +1,56 @@
+"""Codes and time-steps: RFC 4226 and RFC 6238, and the search for a right code of a wrong time."""
+
+import hmac
+import re
+from collections.abc import Sequence
+
+from app.factors.totp.model import DIGITS, MOST_APPS, STEP, Match
+
+WINDOW = 1  # steps either side of the present: three codes (requirements T-05; never widened)
+SEARCH = 20  # steps either side that are recognised without being accepted: ten minutes (security rule 7)
+
+_CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
+
+
+def typed_code(text: str) -> str | None:
+    """The code without blanks and hyphens, or None where it is none. ASCII digits only (requirements T-22, S-01)."""
+    if len(text) > 32:
+        return None
+    code = text.replace(" ", "").replace("-", "")
+    return code if _CODE.fullmatch(code) else None
+
+
+def hotp(seed: bytes, counter: int, digits: int = DIGITS, algorithm: str = "sha1") -> str:
+    """RFC 4226 sec. 5.3, with the hash algorithms of RFC 6238."""
+    digest = hmac.digest(seed, counter.to_bytes(8, "big"), algorithm)
+    at = digest[-1] & 15
+    return str(int.from_bytes(digest[at : at + 4], "big") & 0x7FFFFFFF)[-digits:].rjust(digits, "0")
+
+
+def step_at(now: int) -> int:
+    """The time-step of a moment (RFC 6238 sec. 4.2 with T0 = 0)."""
+    return now // STEP
+
+
+def recognise(seeds: Sequence[tuple[str, bytes, int]], spare: Sequence[bytes], code: str, now: int) -> Match | None:
+    """Find the app and time-step of a code; the nearest to the app's present where there are several.
+
+    ``seeds`` are (app id, seed, drift); ``spare`` seeds fill up to five, so that every try costs the same
+    205 HMACs whoever is asked for (security rule 14).
+    """
+    present = step_at(now)
+    best: Match | None = None
+    wanted = code.encode()
+    for place in range(MOST_APPS):
+        app_id, seed, drift = seeds[place] if place < len(seeds) else ("", spare[place], 0)
+        for offset in range(-SEARCH, SEARCH + 1):
+            step = present + drift + offset
+            same = hmac.compare_digest(hotp(seed, step).encode(), wanted)
+            if same and app_id and (best is None or abs(offset) < abs(best.offset)):
+                best = Match(app_id, step, offset)
+    return best
+
+
+def acceptable(offset: int) -> bool:
+    """Whether a code so many steps off may be accepted."""
+    return abs(offset) <= WINDOW

@@ -1,0 +1,176 @@
+"""The client of the ephemeral store. Each step is one atomic call; the store being away raises StoreAway.
+
+Only commands of Redis 7.0 are used, so that Valkey and Redis serve alike. The time is given, not taken:
+whatever is decided by time is decided by the caller's clock; the store's own expiry only sweeps up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.foundation.refusals import StoreAway
+
+_SWAP = """
+local held = redis.call('GET', KEYS[1])
+if ARGV[1] == '' then
+  if held then return 0 end
+elseif held ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+# what was under the first key stands under the second afterwards; the first keeps a mark of the move
+_MOVE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
+redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
+return 1
+"""
+
+# a new entry is refused, not an old one pushed out: the caps are what keeps strangers from filling the store
+_ADMIT = """
+for i = 2, #KEYS do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ARGV[3])
+  if redis.call('ZCARD', KEYS[i]) >= tonumber(ARGV[4 + i]) then return i - 1 end
+end
+for i = 2, #KEYS do
+  redis.call('ZADD', KEYS[i], ARGV[4], KEYS[1])
+  redis.call('EXPIRE', KEYS[i], ARGV[2])
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 0
+"""
+
+# The times of the last hits that passed, one list for each limit. Counters of fixed windows, weighed by age or
+# not, take less memory and let up to twice as many pass in a window that lies across two of them.
+_HIT = """
+local now = tonumber(ARGV[1])
+local wait = 0
+for i = 1, #KEYS do
+  local most, window = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local earliest = redis.call('LINDEX', KEYS[i], -most)
+  if earliest then wait = math.max(wait, math.min(tonumber(earliest) + window - now, window)) end
+end
+if wait > 0 then return wait end
+for i = 1, #KEYS do
+  redis.call('RPUSH', KEYS[i], now)
+  redis.call('LTRIM', KEYS[i], -tonumber(ARGV[2 * i]), -1)
+  redis.call('EXPIRE', KEYS[i], ARGV[2 * i + 1])
+end
+return 0
+"""
+
+_GIVE = """
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], -tonumber(ARGV[2]), -1)
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``most`` hits on ``key`` in any ``window`` seconds."""
+
+    key: str
+    most: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """At most ``most`` living entries in the set ``key``."""
+
+    key: str
+    most: int
+
+
+class Ephemeral:
+    """One store by URL. No call is repeated: a lost reply must not count or spend twice."""
+
+    def __init__(self, url: str) -> None:
+        pool: redis.ConnectionPool = redis.ConnectionPool.from_url(
+            url, retry=Retry(NoBackoff(), 0), socket_timeout=1.0, socket_connect_timeout=1.0, max_connections=256
+        )
+        self._redis = redis.Redis(connection_pool=pool)
+        self._swap = self._redis.register_script(_SWAP)
+        self._move = self._redis.register_script(_MOVE)
+        self._admit = self._redis.register_script(_ADMIT)
+        self._hit = self._redis.register_script(_HIT)
+        self._give = self._redis.register_script(_GIVE)
+
+    def _run(self, script: Any, keys: Sequence[str], args: Sequence[str | bytes | int]) -> int:
+        try:
+            return int(script(keys=list(keys), args=list(args)))
+        except redis.RedisError as error:
+            raise StoreAway("ephemeral store") from error
+
+    def ping(self) -> None:
+        """Raise StoreAway unless the store answers."""
+        try:
+            self._redis.ping()
+        except redis.RedisError as error:
+            raise StoreAway("ephemeral store") from error
+
+    def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+        try:
+            return cast("bytes | None", self._redis.get(key))
+        except redis.RedisError as error:
+            raise StoreAway("ephemeral store") from error
+
+    def put(self, key: str, value: bytes, ttl: int) -> None:
+        """Write, whatever was there, to be swept up after ``ttl`` seconds."""
+        try:
+            self._redis.set(key, value, ex=ttl)
+        except redis.RedisError as error:
+            raise StoreAway("ephemeral store") from error
+
+    def drop(self, *keys: str) -> None:
+        """Forget keys."""
+        try:
+            self._redis.delete(*keys)
+        except redis.RedisError as error:
+            raise StoreAway("ephemeral store") from error
+
+    def swap(self, key: str, held: bytes | None, value: bytes, ttl: int) -> bool:
+        """Compare and set: write only where ``held`` (None: nothing) still is the value."""
+        return self._run(self._swap, [key], [held or b"", value, ttl]) == 1
+
+    def move(self, key: str, held: bytes, new_key: str, value: bytes, mark: bytes, ttl: int) -> bool:
+        """Compare and move: the value goes to ``new_key``, ``mark`` stays behind. False where somebody was faster."""
+        return self._run(self._move, [key, new_key], [held, value, mark, ttl]) == 1
+
+    def admit(self, key: str, value: bytes, ttl: int, *, now: int, censuses: Sequence[Census]) -> int:
+        """Write a new entry if every census has room. 0, or the 1-based place of the census that is full."""
+        keys = [key, *(census.key for census in censuses)]
+        caps = [census.most for census in censuses]
+        return self._run(self._admit, keys, [value, ttl, now, now + ttl, 0, *caps])
+
+    def hit(self, limits: Sequence[Limit], now: int) -> int:
+        """Count one hit against every limit, or against none: 0, or the seconds to wait."""
+        args: list[str | bytes | int] = [now]
+        for limit in limits:
+            args += [limit.most, limit.window]
+        return self._run(self._hit, [limit.key for limit in limits], args)
+
+    def give(self, key: str, value: bytes, *, most: int, ttl: int) -> None:
+        """Append to a list that keeps the newest ``most``."""
+        self._run(self._give, [key], [value, most, ttl])
+
+    def listed(self, key: str) -> list[bytes]:
+        """A list, oldest first."""
+        try:
+            return list(cast("list[bytes]", self._redis.lrange(key, 0, -1)))
+        except redis.RedisError as error:
+            raise StoreAway("ephemeral store") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.connection_pool.disconnect()

@@ -1,0 +1,97 @@
+"""The catalogue of expected refusals. Codes only: their sentences live in templates, translated."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why something was refused. Stable names: templates, logs and tests go by them."""
+
+    # the shape of input: 422, beside the field
+    MISSING = "missing"
+    TOO_LONG = "too_long"
+    BAD_CHARACTERS = "bad_characters"
+    NOT_A_CODE = "not_a_code"
+    NOT_A_CHANNEL = "not_a_channel"
+    # a judgement: 422, beside the field
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, not a secret
+    WRONG_CODE = "wrong_code"
+    CODE_USED = "code_used"
+    CLOCK_OFF = "clock_off"
+    WRONG_PIN = "wrong_pin"
+    PIN_EXPIRED = "pin_expired"
+    PIN_SPENT = "pin_spent"
+    PASSWORD_RULES = "password_rules"  # noqa: S105
+    NOT_THE_SAME = "not_the_same"
+    # out of order: 409, with the step that is due
+    OUT_OF_ORDER = "out_of_order"
+    FLOW_EXPIRED = "flow_expired"
+    FLOW_LOST = "flow_lost"
+    NOT_LOCKED = "not_locked"
+    CHANGE_OWED = "change_owed"
+    # throttled: 429 with Retry-After
+    TOO_MANY_TRIES = "too_many_tries"
+    TOO_MANY_STARTS = "too_many_starts"
+    TOO_SOON = "too_soon"
+    TOO_MANY_MESSAGES = "too_many_messages"
+    NO_CHANNEL = "no_channel"
+    TOO_MANY_CANDIDATES = "too_many_candidates"
+    SPRAYING = "spraying"
+    # away or busy: 503 with Retry-After
+    STORE_AWAY = "store_away"
+    HASHER_BUSY = "hasher_busy"
+
+
+class Refusal(Exception):
+    """An expected refusal with what its page needs.
+
+    ``retry_after`` is in seconds; ``due`` is the path of the step that is due; ``field`` is the name of the
+    form field that the refusal belongs to; ``details`` holds figures for the sentence, never secrets.
+    """
+
+    status = 422
+
+    def __init__(
+        self,
+        code: Code,
+        *,
+        field: str = "",
+        retry_after: int = 0,
+        due: str = "",
+        details: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(code.value)
+        self.code = code
+        self.field = field
+        self.retry_after = retry_after
+        self.due = due
+        self.details = details or {}
+
+
+class Wrong(Refusal):
+    """422: the input is wrong, and the same page says so beside its field."""
+
+
+class OutOfOrder(Refusal):
+    """409: too late, twice, or not this step's turn."""
+
+    status = 409
+
+
+class Throttled(Refusal):
+    """429 with Retry-After (RFC 6585 sec. 4, RFC 9110 sec. 10.2.3)."""
+
+    status = 429
+
+
+class Unavailable(Refusal):
+    """503 with Retry-After: a store or the hasher is away. Nothing is weakened meanwhile (ASVS 16.5.2)."""
+
+    status = 503
+
+
+class StoreAway(Unavailable):
+    """A store does not answer."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(Code.STORE_AWAY, retry_after=5)
+        self.what = what

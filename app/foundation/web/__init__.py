@@ -1,0 +1,1 @@
+"""HTTP at the doors: the Flask application, cookies, headers, static files, error pages."""

@@ -1,0 +1,270 @@
+"""The Flask application: limits on what comes in, headers on what goes out, a page for every refusal."""
+
+import ipaddress
+import logging
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, Response, abort, g, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
+
+from app.foundation.chance import Chance
+from app.foundation.clock import Clock
+from app.foundation.refusals import Code, Refusal
+from app.foundation.secretbox import Keyring
+from app.foundation.settings import ROOT, Settings, is_loopback
+from app.foundation.visit import Visit, address_block
+from app.foundation.web import pages
+from app.foundation.web.browser import BROWSER, BrowserSessions
+
+MOST_BYTES = 64 * 1024  # of a request's body (requirements S-06)
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_FOR_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-XSS-Protection": "0",
+    # Flask-WTF wants a Referer on https posts, so none at all would break every form (requirements S-04, C-15)
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+}
+log = structlog.get_logger()
+
+
+def build(settings: Settings, keyring: Keyring, chance: Chance, clock: Clock) -> Flask:
+    """An application without journeys; wiring registers those."""
+    app = Flask("keyturn", template_folder=str(ROOT / "templates"), static_folder=None)
+    app.config.update(
+        SECRET_KEY=keyring.mac_hex("forms"),
+        SECRET_KEY_FALLBACKS=[keyring.mac_hex("forms", key=name) for name in keyring.names[1:]],
+        SESSION_COOKIE_SECURE=settings.secure,
+        SESSION_COOKIE_NAME=BROWSER,
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+        MAX_FORM_MEMORY_SIZE=MOST_BYTES,
+        MAX_FORM_PARTS=32,
+        WTF_CSRF_TIME_LIMIT=None,  # bound to the browser's cookie instead (requirements S-11)
+        WTF_CSRF_HEADERS=[],
+        WTF_CSRF_SSL_STRICT=True,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.session_interface = BrowserSessions(keyring, chance)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # its redirects name a scheme and a host; ours name a path
+    app.wsgi_app = _under(app.wsgi_app, "https" if settings.secure else "http")  # type: ignore[method-assign]
+    pages.install(app, settings)  # the language first: refusals are pages too
+    _guard(app, settings, chance, clock)
+    CSRFProtect(app)
+    _dress(app, settings, clock)
+    _refuse(app)
+    return app
+
+
+def visit() -> Visit:
+    """The present request's visit."""
+    return Visit(g.address, address_block(g.address), g.language, g.request_id)
+
+
+def render(template: str, context: dict[str, Any], status: int = 200) -> Response:
+    """A page."""
+    return make_response(render_template(template, **context), status)
+
+
+def refuse_with(template: str, refusal: Refusal, context: dict[str, Any]) -> Response:
+    """The same page again with what was wrong: 422 beside its field, or 429 with Retry-After."""
+    remember(refusal)
+    response = render(template, {**context, "errors": {refusal.field: [refusal]}}, refusal.status)
+    if refusal.retry_after:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a Host header names the machine itself, with or without a port."""
+    return is_loopback(re.sub(r":[0-9]+$", "", host).removeprefix("[").removesuffix("]"))
+
+
+def remember(refusal: Refusal) -> None:
+    """Name the refusal in this request's log line."""
+    g.refusal = refusal.code.value
+
+
+def _under(inner: Any, scheme: str) -> Any:
+    """What a proxy in front of us does with TLS is in PUBLIC_URL, not in headers that anybody can send.
+
+    Outside of Flask, because a request knows from its first moment on whether it is secure: Flask-WTF asks for
+    a Referer only then, and a Host's usual port goes by the scheme.
+    """
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["wsgi.url_scheme"] = scheme
+        return inner(environ, start_response)
+
+    return serve
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IPv4 address also where a socket for both kinds writes it as IPv6; no zone. Raises ValueError."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return parsed.ipv4_mapped or ipaddress.IPv6Address(int(parsed))
+    return parsed
+
+
+def _client_address(settings: Settings) -> str:
+    """The client's address: the peer's, or what a trusted proxy says of it, read from the right."""
+    try:
+        address = _parsed(request.environ.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return "0.0.0.0"  # a Unix socket has no peer address
+    chain = request.headers.getlist("X-Forwarded-For")
+    hops = [hop.strip() for line in chain for hop in line.split(",")]
+    while hops and any(address in network for network in settings.trusted_proxies):
+        try:
+            address = _parsed(hops.pop())
+        except ValueError:
+            # a proxy that we trust says what cannot be: refuse, never guess (CVE-2024-47070)
+            abort(400)
+    return str(address)
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parses(url: str) -> bool:
+    """Whether it can be taken apart at all: Flask-WTF takes the Referer apart on https, and an IPv6 may be broken."""
+    try:
+        urlsplit(url)
+    except ValueError:
+        return False
+    return True
+
+
+def _guard(app: Flask, settings: Settings, chance: Chance, clock: Clock) -> None:
+    expected = settings.netloc
+
+    @app.before_request
+    def look_at_the_request() -> None:
+        g.started = clock.monotonic()
+        g.request_id = chance.name()
+        g.address = _client_address(settings)
+        host = request.host.lower()
+        probe = request.path in _FOR_PROBES and is_this_machine(host)
+        if host != expected and not probe:
+            abort(400)
+        if settings.demo and (any(request.headers.get(name) for name in FORWARDING) or not is_loopback(g.address)):
+            abort(400)
+        if not _is_utf8(request.query_string):
+            abort(400)
+        if request.method == "POST":
+            # a second layer beside the token (requirements W-10); browsers that do not send it are not refused
+            if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+                abort(400)
+            if not _parses(request.headers.get("Referer", "")):
+                abort(400)
+            # Werkzeug cuts off what a body without a length has beyond the limit
+            fields = request.form.lists()
+            terminated = request.content_length is None and request.environ.get("wsgi.input_terminated")
+            if terminated and request.environ["wsgi.input"].read(1):
+                abort(413)
+            # one value for each field, or parsers disagree which of them counts; and no page takes files
+            if request.files or any(len(values) > 1 for _, values in fields):
+                abort(400)
+
+
+def _dress(app: Flask, settings: Settings, clock: Clock) -> None:
+    @app.after_request
+    def dress(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if settings.secure:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        took = clock.monotonic() - g.started if "started" in g else 0.0
+        route = request.url_rule.rule if request.url_rule else "-"
+        # a stranger's own word would be a time series, and a line of the log, of its own
+        method = request.method if request.method in _METHODS else "other"
+        app.extensions["keyturn.requests"](route, method, response.status_code, took)
+        if request.path not in _FOR_PROBES:
+            log.info(
+                "request",
+                request_id=g.get("request_id"),
+                method=method,
+                route=route,  # the rule, not the path: a path may carry a link's token
+                status=response.status_code,
+                refusal=g.get("refusal", ""),
+                address=g.get("address"),
+                ms=round(took * 1000, 1),
+            )
+        return response
+
+    app.extensions.setdefault("keyturn.requests", lambda *_: None)
+
+
+def _refuse(app: Flask) -> None:
+    def page(status: int, *, code: str = "", retry_after: int = 0, due: str = "") -> Response:
+        if request.path.startswith("/recovery/pin/status"):
+            response = jsonify(error=code or str(status))
+            response.status_code = status
+        else:
+            context = {
+                "status": status,
+                "code": code,
+                "retry_after": retry_after,
+                "due": due,
+                "request_id": g.get("request_id", ""),
+            }
+            response = render("errors/refusal.html", context, status)
+        if retry_after:
+            response.headers["Retry-After"] = str(retry_after)
+        return response
+
+    @app.errorhandler(Refusal)
+    def refused(refusal: Refusal) -> Response:
+        remember(refusal)
+        if refusal.status == 503:
+            log.warning("unavailable", what=getattr(refusal, "what", refusal.code.value), exc_info=refusal.__cause__)
+        return page(refusal.status, code=refusal.code.value, retry_after=refusal.retry_after, due=refusal.due)
+
+    @app.errorhandler(CSRFError)
+    def forged(error: CSRFError) -> Response:
+        g.refusal = "malicious_csrf"
+        log.warning("malicious_csrf", reason=str(error.description), request_id=g.get("request_id"))
+        return page(400, code="csrf")
+
+    @app.errorhandler(HTTPException)
+    def known(error: HTTPException) -> Response:
+        status = error.code or 500
+        response = page(status)
+        if status == 405 and getattr(error, "valid_methods", None):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        # the traceback names places, never values: local variables are not logged (ASVS 16.2.5)
+        log.error("unexpected", request_id=g.get("request_id"), exc_info=error)
+        return page(500)
+
+
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
+
+__all__ = ["FORWARDING", "Code", "build", "is_this_machine", "refuse_with", "remember", "render", "visit"]

@@ -1,0 +1,418 @@
+"""What an operator does to people by the command: make, import, look at, unlock. All of it is audited."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import BinaryIO
+from uuid import UUID
+
+from app.factors.password.model import Form, NewHash
+from app.factors.password.service import Passwords
+from app.factors.totp import store as apps
+from app.factors.totp.model import SEED
+from app.factors.totp.service import AuthenticatorApps, BadSeed, from_base32, provisioning_uri, to_base32
+from app.foundation.chance import Chance
+from app.foundation.clock import Clock
+from app.foundation.slowhash import acceptable
+from app.foundation.sql import Database, Transaction
+from app.journeys.administration import rules
+from app.journeys.administration.model import (
+    AppShown,
+    BadRow,
+    ContactShown,
+    LockShown,
+    Made,
+    NewPerson,
+    NotDone,
+    PasswordShown,
+    Problem,
+    Shown,
+    Tally,
+    Unlocked,
+)
+from app.journeys.administration.store import Seen
+from app.records.attempts.model import Factor
+from app.records.attempts.service import Tries
+from app.records.audit import store as audit
+from app.records.audit.model import Event, Record
+from app.records.delivery.outbox import Outbox
+from app.records.organizations import store as organizations
+from app.records.organizations.model import DEFAULT, Organization, Profile
+from app.records.people import store as people
+from app.records.people.model import BadUserId, Channel, Contact, Person, Status, canonical_user_id
+
+OPERATOR = "operator"
+BATCH = 500  # rows in one transaction
+_HASHES = 32  # passwords in one, so that an import that is stopped loses seconds of work, not minutes
+_EVENTS = 20
+_LABEL = "App"
+_FACTORS = (Factor.PASSWORD, Factor.APP, Factor.PIN)
+
+
+class Administration:
+    """People, as the operator sees them."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        passwords: Passwords,
+        apps: AuthenticatorApps,
+        tries: Tries,
+        outbox: Outbox,
+        clock: Clock,
+        chance: Chance,
+        issuer: str,
+        language: str,
+        hands: int = 1,
+    ) -> None:
+        """``hands``: how many passwords are hashed at once; no more than the hasher has slots."""
+        self._database = database
+        self._passwords = passwords
+        self._apps = apps
+        self._tries = tries
+        self._outbox = outbox
+        self._clock = clock
+        self._chance = chance
+        self._issuer = issuer
+        self._language = language
+        self._hands = hands
+
+    # ---- the first organization
+
+    def make_default_organization(self) -> bool:
+        """Make the organization `default`; False where it is there already."""
+        identifier = str(UUID(bytes=self._chance.octets(16), version=4))
+        made = Organization(identifier, DEFAULT, Profile.STANDARD, self._clock.now())
+        with self._database.begin() as transaction:
+            return organizations.add_if_free(transaction, made)
+
+    # ---- one person
+
+    def create(
+        self, fields: Mapping[str, object], *, app: bool = False, temporary: bool = True, actor: str = OPERATOR
+    ) -> Made:
+        """Make one person. Raises NotDone, with all that is wrong in one line.
+
+        ``app``: bind a new authenticator app, whose link is returned once. ``temporary``: a password has to be
+        changed, because somebody else has seen it.
+        """
+        judged = _judge(fields, 0)
+        if isinstance(judged, BadRow):
+            raise NotDone("; ".join(map(str, judged.problems)))
+        named = self._organizations()
+        if judged.organization not in named:
+            raise NotDone(f"there is no organization {rules.shown(judged.organization)}")
+        self._refuse_existing(judged)
+        first = self._passwords.first(judged.password) if judged.password else None
+        seed = self._chance.octets(SEED) if app else b""
+        if app:
+            judged = replace(judged, totp_secret=to_base32(seed))
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            written = self._write(
+                transaction, [judged], [first], named, now, reason="create", actor=actor, temporary=temporary
+            )
+            if not written:
+                raise NotDone(_exists(judged))
+        return Made(written[0], provisioning_uri(seed, written[0].user_id, self._issuer) if seed else "")
+
+    def _refuse_existing(self, person: NewPerson) -> None:
+        with self._database.read() as looking:
+            if people.find(looking, person.canonical_id) is not None:
+                raise NotDone(_exists(person))
+
+    # ---- many people
+
+    def import_people(
+        self,
+        file: BinaryIO,
+        name: str,
+        *,
+        refused: Callable[[BadRow], None],
+        advanced: Callable[[Tally], None],
+        dry_run: bool = False,
+    ) -> Tally:
+        """Make the people of a file who are not there yet; nobody who is there is altered.
+
+        Every row that is not taken is told to ``refused`` at once; ``advanced`` hears after every batch how far
+        it is. With ``dry_run`` nothing is written, and ``created`` counts who would be. Raises BadFile.
+        """
+        tally = Tally()
+        named = self._organizations()
+        with Seen(self._chance.octets(32)) as seen, ThreadPoolExecutor(self._hands, "first-password") as pool:
+            for batch in _batches(self._good_rows(file, name, named, seen, tally, refused, advanced)):
+                self._take(batch, named, tally, pool, dry_run=dry_run)
+                advanced(tally)
+        return tally
+
+    def _good_rows(
+        self,
+        file: BinaryIO,
+        name: str,
+        named: Mapping[str, str],
+        seen: Seen,
+        tally: Tally,
+        refused: Callable[[BadRow], None],
+        advanced: Callable[[Tally], None],
+    ) -> Iterator[NewPerson]:
+        for raw in rules.read(file, name):
+            tally.rows += 1
+            judged = raw if isinstance(raw, BadRow) else _judge(raw.fields, raw.line)
+            if isinstance(judged, NewPerson):
+                judged = _placed(judged, named, seen)
+            if isinstance(judged, NewPerson):
+                yield judged
+            else:
+                tally.refused += 1
+                refused(judged)
+            if tally.rows % BATCH == 0:
+                advanced(tally)
+
+    def _take(
+        self,
+        batch: Sequence[NewPerson],
+        named: Mapping[str, str],
+        tally: Tally,
+        pool: ThreadPoolExecutor,
+        *,
+        dry_run: bool,
+    ) -> None:
+        with self._database.read() as looking:
+            there = people.which_exist(looking, [person.canonical_id for person in batch])
+        new = [person for person in batch if person.canonical_id not in there]
+        if dry_run:
+            written = len(new)
+        else:
+            # no slow hash for people who are there already, and none while a transaction is open
+            first = list(pool.map(self._first, new)) if any(one.password for one in new) else [None] * len(new)
+            with self._database.begin() as transaction:
+                now = self._clock.now()
+                written = len(self._write(transaction, new, first, named, now, reason="import"))
+        tally.created += written
+        tally.existing += len(batch) - written
+
+    def _first(self, person: NewPerson) -> NewHash | None:
+        return self._passwords.first(person.password) if person.password else None
+
+    def _organizations(self) -> dict[str, str]:
+        with self._database.read() as looking:
+            return {one.name: one.id for one in organizations.everyone(looking)}
+
+    def _write(
+        self,
+        transaction: Transaction,
+        batch: Sequence[NewPerson],
+        first: Sequence[NewHash | None],
+        named: Mapping[str, str],
+        now: int,
+        *,
+        reason: str,
+        actor: str = OPERATOR,
+        temporary: bool = True,
+    ) -> list[Person]:
+        """Make those whose User ID is free, with all that belongs to them; return them."""
+        wanted = [self._person(one, named, now) for one in batch]
+        ids = people.add_many(transaction, wanted)
+        hashes = {one.canonical_id: given for one, given in zip(batch, first, strict=True)}
+        new = [one for one in batch if one.canonical_id in ids]
+        people.add_contacts(
+            transaction, [contact for one in new for contact in self._contacts(one, ids[one.canonical_id], now)], now
+        )
+        organizations.join_many(
+            transaction, [(ids[one.canonical_id], named[one.organization], one.role) for one in new]
+        )
+        for one in new:
+            self._prove(transaction, one, ids[one.canonical_id], hashes[one.canonical_id], now, temporary=temporary)
+        audit.add_many(transaction, [_created(one, ids[one.canonical_id], now, reason, actor) for one in new])
+        made = {person.canonical_id: person for person in wanted}
+        return [replace(made[one.canonical_id], id=ids[one.canonical_id]) for one in new]
+
+    def _person(self, one: NewPerson, named: Mapping[str, str], now: int) -> Person:
+        return Person(
+            id=0,
+            user_id=one.user_id,
+            canonical_id=one.canonical_id,
+            first_name=one.first_name,
+            last_name=one.last_name,
+            status=Status.ACTIVE,
+            stamp=self._chance.name(),
+            language="",
+            home_organization=named[one.organization],
+            created_at=now,
+        )
+
+    def _contacts(self, one: NewPerson, person_id: int, now: int) -> Iterator[Contact]:
+        for channel, address in ((Channel.SMS, one.phone), (Channel.EMAIL, one.email)):
+            if address:
+                # confirmed by the directory they come from: no waiting time for what is imported (security rule 6)
+                yield Contact(
+                    id=self._chance.name(),
+                    person_id=person_id,
+                    channel=channel,
+                    address=address,
+                    position=0,
+                    confirmed_at=now if one.contacts_verified else None,
+                    usable_from=now,
+                    removed_at=None,
+                )
+
+    def _prove(
+        self,
+        transaction: Transaction,
+        one: NewPerson,
+        person_id: int,
+        first: NewHash | None,
+        now: int,
+        *,
+        temporary: bool,
+    ) -> None:
+        if first is not None:
+            self._passwords.first_password(transaction, person_id, first, must_change=temporary, now=now)
+        elif one.password_hash:
+            imported = self._passwords.imported(one.password_hash)
+            self._passwords.first_password(transaction, person_id, imported, must_change=False, now=now)
+        if one.totp_secret:
+            seed = from_base32(one.totp_secret)
+            self._apps.bind(transaction, person_id=person_id, seed=seed, label=_LABEL, now=now, usable_from=now)
+
+    # ---- looking, and helping
+
+    def show(self, typed: str) -> Shown:
+        """Everything but secrets. Raises NotDone."""
+        now = self._clock.now()
+        with self._database.read() as looking:
+            person = _find(looking, typed)
+            record = self._passwords.find(looking, person.id)
+            standings = {factor: self._tries.standing(looking, person.id, factor) for factor in _FACTORS}
+            return Shown(
+                person=person,
+                now=now,
+                organizations=tuple(
+                    (organization.name, role.value, primary)
+                    for organization, role, primary in organizations.memberships_of(looking, person.id)
+                ),
+                contacts=tuple(
+                    ContactShown(one.channel.value, one.masked, one.confirmed_at is not None, one.usable(now))
+                    for one in people.contacts_of(looking, person.id)
+                ),
+                password=PasswordShown(
+                    record.changed_at, record.must_change, record.compromised, imported=record.form is Form.TYPED
+                )
+                if record
+                else None,
+                apps=tuple(
+                    AppShown(one.label, one.state.value, one.bound_at, one.usable_from, one.last_used_at, one.drift)
+                    for one in apps.of_person(looking, person.id)
+                ),
+                locks=tuple(
+                    LockShown(
+                        factor,
+                        standing.consecutive,
+                        standing.blocked_until,
+                        standing.closed_to_strangers,
+                        standing.disabled,
+                        locked=standing.locked(now),
+                    )
+                    for factor, standing in standings.items()
+                ),
+                events=audit.of_person(looking, person.id, _EVENTS),
+            )
+
+    def unlock(self, typed: str, typed_reason: str, *, actor: str = OPERATOR) -> Unlocked:
+        """End the waits of password, app and PIN, and tell the person on every channel. Raises NotDone.
+
+        What has reached the hard cap stays closed: it has to be bound again (NIST SP 800-63B-4 sec. 3.2.2).
+        """
+        reason = rules.reason(typed_reason)
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            person = _find(transaction, typed)
+            standings = {factor: self._tries.standing(transaction, person.id, factor) for factor in _FACTORS}
+            left = tuple(factor for factor, standing in standings.items() if standing.disabled)
+            cleared = tuple(
+                factor for factor, standing in standings.items() if standing.locked(now) and factor not in left
+            )
+            for factor in _FACTORS:
+                if factor not in left:
+                    self._tries.clear(transaction, person.id, factor)
+            details: dict[str, object] = {
+                "reason": reason,
+                "cleared": [factor.value for factor in cleared],
+                "left": [factor.value for factor in left],
+            }
+            audit.add(
+                transaction,
+                Record(Event.UNLOCKED, now, person.id, actor, "success", reason="operator", details=details),
+            )
+            told = self._outbox.notify(
+                transaction,
+                contacts=[one for one in people.contacts_of(transaction, person.id) if one.usable(now)],
+                template="notice_unlocked",
+                variables={"at": now, "address": ""},
+                language=person.language or self._language,
+                now=now,
+            )
+        return Unlocked(cleared, left, tuple(contact.masked for contact in told))
+
+
+def _judge(fields: Mapping[str, object], line: int) -> NewPerson | BadRow:
+    return rules.judge(fields, line, hash_fits=acceptable, seed_fits=why_no_seed)
+
+
+def why_no_seed(base32: str) -> str:
+    """What is wrong with the key of an app; empty where nothing is."""
+    try:
+        from_base32(base32)
+    except BadSeed as error:
+        return str(error)
+    return ""
+
+
+def _placed(person: NewPerson, named: Mapping[str, str], seen: Seen) -> NewPerson | BadRow:
+    """The same, where its organization is known and its User ID stands for the first time in this file."""
+    if person.organization not in named:
+        reason = f"there is no organization {rules.shown(person.organization)}"
+        return BadRow(person.line, (Problem("organization", reason),))
+    earlier = seen.before(person.canonical_id, person.line)
+    if earlier is not None:
+        return BadRow(person.line, (Problem("user_id", f"stands in line {earlier} already"),))
+    return person
+
+
+def _batches(persons: Iterable[NewPerson]) -> Iterator[list[NewPerson]]:
+    batch: list[NewPerson] = []
+    hashes = 0
+    for person in persons:
+        batch.append(person)
+        hashes += bool(person.password)
+        if len(batch) >= BATCH or hashes >= _HASHES:
+            yield batch
+            batch, hashes = [], 0
+    if batch:
+        yield batch
+
+
+def _created(one: NewPerson, person_id: int, now: int, reason: str, actor: str) -> Record:
+    with_what = [name for name in ("phone", "email", "password", "password_hash", "totp_secret") if getattr(one, name)]
+    details: dict[str, object] = {
+        "organization": one.organization,
+        "role": one.role.value,
+        "with": with_what,
+        "contacts_verified": one.contacts_verified,
+    }
+    return Record(Event.USER_CREATED, now, person_id, actor, "success", reason=reason, details=details)
+
+
+def _exists(person: NewPerson) -> str:
+    return f"there is somebody with the User ID {rules.shown(person.user_id)} already; nothing was changed"
+
+
+def _find(transaction: Transaction, typed: str) -> Person:
+    try:
+        person = people.find(transaction, canonical_user_id(typed))
+    except BadUserId:
+        person = None
+    if person is None:
+        raise NotDone(f"there is nobody with the User ID {rules.shown(typed)}")
+    return person

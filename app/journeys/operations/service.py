@@ -1,0 +1,66 @@
+"""What an operator's programs ask: alive, ready, how much of what."""
+
+from collections.abc import Iterable
+
+from app.factors.totp import store as totp
+from app.foundation.clock import Clock
+from app.foundation.ephemeral import Ephemeral
+from app.foundation.refusals import StoreAway
+from app.foundation.slowhash import SlowHasher
+from app.foundation.sql import Database
+from app.records.delivery import store as outbox
+from app.records.delivery.outbox import Outbox
+from app.records.flows import store as grants
+
+_KEPT = 86_400  # seconds after which a grant and a burned time-step are of no use to anybody
+_MESSAGES_KEPT = 90 * 86_400  # for support, who asks what became of a message; its text was wiped when it left
+
+
+class Housekeeping:
+    """Deletes what has outlived its purpose (ASVS 14.2.7)."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def tidy(self) -> int:
+        """Delete old grants, burned steps and messages; returns how many rows went."""
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
+            return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)
+
+
+class Operations:
+    """Readiness and figures."""
+
+    def __init__(
+        self, *, database: Database, ephemeral: Ephemeral, hasher: SlowHasher, messages: Outbox, clock: Clock
+    ) -> None:
+        self._database = database
+        self._ephemeral = ephemeral
+        self._hasher = hasher
+        self._messages = messages
+        self._clock = clock
+
+    def away(self) -> tuple[str, ...]:
+        """The names of the stores that do not answer."""
+        missing = []
+        for name, ping in (("database", self._database.ping), ("ephemeral store", self._ephemeral.ping)):
+            try:
+                ping()
+            except StoreAway:
+                missing.append(name)
+        return tuple(missing)
+
+    def figures(self) -> Iterable[tuple[str, str, float]]:
+        """(name, description, value) of what this process and the outbox know now."""
+        yield "keyturn_hashes_done", "Slow hashes computed by this process", self._hasher.done
+        yield "keyturn_hashes_refused", "Slow hashes turned away by this process", self._hasher.refused
+        yield "keyturn_hashes_waiting", "Slow hashes that wait for a slot", self._hasher.waiting
+        try:
+            with self._database.read() as looking:
+                hour = self._messages.sent_within(looking, 3_600, self._clock.now())
+        except StoreAway:
+            return
+        yield "keyturn_messages_last_hour", "Messages queued in the last hour", hour

@@ -1,0 +1,194 @@
+"""The pages under /recovery. A GET shows; only a POST sends, verifies, spends or starts anything."""
+
+from flask import Blueprint, Response, jsonify, redirect, request
+
+from app.foundation.refusals import Code, OutOfOrder, Refusal, Throttled, Wrong
+from app.foundation.web.application import refuse_with, remember, render, visit
+from app.foundation.web.browser import RECOVERY, SIGN_IN, clear_cookie, read_cookie, write_cookie
+from app.journeys.recovery.flow import PAGES, START, State
+from app.journeys.recovery.forms import CodeForm, PasswordForm, PinForm, SendForm, UserIdForm
+from app.journeys.recovery.service import Recovery
+from app.records.people.model import USER_ID_MAX
+
+
+def blueprint(recovery: Recovery) -> Blueprint:
+    """The doors of the recovery journey."""
+    doors = Blueprint("recovery", __name__)
+
+    @doors.get("/recovery")
+    def user_id_page() -> Response:
+        if "user_id" not in request.args and recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN)):
+            return _to(State.TOKEN)
+        return render("recovery/user_id.html", {"user_id": request.args.get("user_id", "")[:USER_ID_MAX], "errors": {}})
+
+    @doors.post("/recovery")
+    def begin() -> Response:
+        form = UserIdForm()
+        typed = form.text("user_id")
+        try:
+            cookie = recovery.start(visit(), typed)
+        except (Wrong, Throttled) as refusal:
+            return refuse_with("recovery/user_id.html", refusal, {"user_id": typed[:USER_ID_MAX]})
+        response = _to(State.TOKEN, cookie)
+        clear_cookie(response, SIGN_IN)
+        return response
+
+    @doors.get("/recovery/token")
+    def token_page() -> Response:
+        carried = recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN))
+        try:
+            user_id = carried or recovery.at(read_cookie(RECOVERY), State.TOKEN).user_id
+        except OutOfOrder as refusal:
+            return _due(refusal)
+        return render("recovery/token.html", {"user_id": user_id, "errors": {}})
+
+    @doors.post("/recovery/token")
+    def prove_app() -> Response:
+        form = CodeForm()
+        held, carrier = read_cookie(RECOVERY), read_cookie(SIGN_IN)
+        try:
+            cookie = recovery.prove_app(visit(), held, carrier, form.text("code"))
+        except (Wrong, Throttled) as refusal:
+            user_id = recovery.carried_user_id(held, carrier) or recovery.at(held, State.TOKEN).user_id
+            return refuse_with("recovery/token.html", refusal, {"user_id": user_id})
+        response = _to(State.PIN, cookie)
+        clear_cookie(response, SIGN_IN)
+        return response
+
+    @doors.get("/recovery/other-ways")
+    def other_ways() -> Response:
+        return render("recovery/other_ways.html", {})
+
+    @doors.get("/recovery/pin")
+    def pin_page() -> Response:
+        try:
+            return _pin_page()
+        except OutOfOrder as refusal:
+            return _due(refusal)
+
+    def _pin_page(refusal: Refusal | None = None) -> Response:
+        held = read_cookie(RECOVERY)
+        context = {"pin": recovery.pin_page(held), "user_id": recovery.at(held, State.PIN).user_id}
+        if refusal is None:
+            return render("recovery/pin.html", {**context, "errors": {}})
+        return refuse_with("recovery/pin.html", refusal, context)
+
+    @doors.post("/recovery/pin")
+    def prove_pin() -> Response:
+        form = PinForm()
+        try:
+            cookie = recovery.prove_pin(visit(), read_cookie(RECOVERY), form.text("pin"))
+        except (Wrong, Throttled) as refusal:
+            return _pin_page(refusal)
+        return _to(State.PASSWORD, cookie)
+
+    @doors.post("/recovery/pin/send")
+    def send() -> Response:
+        form = SendForm()
+        try:
+            recovery.send(visit(), read_cookie(RECOVERY), form.text("channel"))
+        except (Wrong, Throttled) as refusal:
+            return _pin_page(refusal)
+        return _to(State.PIN)
+
+    @doors.get("/recovery/pin/send")
+    def send_page() -> Response:
+        # the form stands on the page of the PIN; a visitor who types this address is taken there
+        try:
+            recovery.at(read_cookie(RECOVERY), State.PIN)
+        except OutOfOrder as refusal:
+            return _due(refusal)
+        return _to(State.PIN)
+
+    @doors.get("/recovery/pin/status")
+    def status() -> Response:
+        try:
+            page = recovery.pin_page(read_cookie(RECOVERY))
+        except OutOfOrder as refusal:
+            remember(refusal)
+            response = jsonify(error=refusal.code.value, due=refusal.due)
+            response.status_code = 409
+            return response
+        return jsonify(
+            channel=page.channel,
+            destination=page.destination,
+            state=page.state,
+            resend_in=page.resend_in,
+            expires_in=page.expires_in,
+            tries_left=page.tries_left,
+        )
+
+    @doors.get("/recovery/password")
+    def password_page() -> Response:
+        try:
+            return _password_page()
+        except OutOfOrder as refusal:
+            return _due(refusal)
+
+    def _password_page(refusal: Refusal | None = None) -> Response:
+        page = recovery.password_page(read_cookie(RECOVERY))
+        context = {
+            "user_id": page.user_id,
+            "rules": page.rules,
+            "passwordrules": page.passwordrules,
+            "can_unlock": page.can_unlock,
+        }
+        if refusal is None:
+            return render("recovery/password.html", {**context, "errors": {}})
+        return refuse_with("recovery/password.html", refusal, context)
+
+    @doors.post("/recovery/password")
+    def set_password() -> Response:
+        form = PasswordForm()
+        try:
+            cookie = recovery.set_password(
+                visit(), read_cookie(RECOVERY), form.text("new_password"), form.text("confirm_password")
+            )
+        except (Wrong, Throttled) as refusal:
+            return _password_page(refusal)
+        return _to(State.DONE, cookie)
+
+    @doors.get("/recovery/unlock")
+    def unlock_page() -> Response:
+        # where the form stands; a visitor who types this address is taken there
+        try:
+            recovery.at(read_cookie(RECOVERY), State.PASSWORD)
+        except OutOfOrder as refusal:
+            return _due(refusal)
+        return _to(State.PASSWORD)
+
+    @doors.post("/recovery/unlock")
+    def unlock() -> Response:
+        return _to(State.DONE, recovery.unlock(visit(), read_cookie(RECOVERY)))
+
+    @doors.get("/recovery/done")
+    def done() -> Response:
+        try:
+            end = recovery.done(read_cookie(RECOVERY))
+        except OutOfOrder as refusal:
+            return _due(refusal)
+        return render(
+            "recovery/done.html",
+            {
+                "kind": end.kind,
+                "told": end.told,
+                "recoveries_ended": end.recoveries_ended,
+                "user_id": end.user_id,
+            },
+        )
+
+    return doors
+
+
+def _to(state: State, cookie: str | None = None) -> Response:
+    response = redirect(PAGES[state], 303)
+    if cookie is not None:
+        write_cookie(response, RECOVERY, cookie)  # type: ignore[arg-type]
+    return response  # type: ignore[return-value]
+
+
+def _due(refusal: OutOfOrder) -> Response:
+    remember(refusal)
+    if refusal.code is Code.FLOW_LOST and not refusal.due:
+        return redirect(START, 303)  # type: ignore[return-value]
+    return redirect(refusal.due, 303)  # type: ignore[return-value]

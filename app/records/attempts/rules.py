@@ -1,0 +1,144 @@
+"""How many tries there are and how long one waits: pure arithmetic over a History.
+
+The numbers are those of product.md section 5 and security rules 1 to 3. The 24 hours slide: no midnight
+gives tries back, and neither does a success in between, a new flow or another door.
+"""
+
+from app.records.attempts.model import Door, Factor, History, Standing, Verdict
+
+DAY = 86_400
+HARD_CAP = 100  # consecutive failures an authenticator survives (NIST SP 800-63B-4 sec. 3.2.2)
+STRANGERS_CAP = 50  # of these, what browsers that we do not know may spend
+FREE = 5  # failures before the first wait
+APP_WINDOW_CODES = 3  # codes acceptable at once for one app
+APP_DAY = 60  # wrong codes times codes acceptable at once, a day
+
+# the most that a door may use in 24 hours, and the most for all doors of the factor together
+_DOORS: dict[Factor, dict[Door, int]] = {
+    Factor.PASSWORD: {},
+    Factor.APP: {Door.SIGN_IN: 8, Door.RECOVERY: 6, Door.LANE: 6},
+    Factor.PIN: {Door.SIGN_IN: 10, Door.RECOVERY: 15, Door.LANE: 15},
+    Factor.SEND: {Door.SIGN_IN: 7, Door.RECOVERY: 10, Door.LANE: 10},
+}
+_ALL_DOORS: dict[Factor, int] = {Factor.APP: 20, Factor.PIN: 15, Factor.SEND: 10}
+
+# short windows: at most so many in so many seconds
+_BURST: dict[Factor, tuple[int, int]] = {Factor.SEND: (3, 900)}
+
+
+def wait_after(consecutive: int) -> int:
+    """Seconds to wait after so many failures in a row: 30 s doubling to 300 s until the tenth, then to one hour."""
+    if consecutive < FREE:
+        return 0
+    if consecutive <= 10:
+        return min(30 << (consecutive - FREE), 300)
+    return min(300 << (consecutive - 10), 3_600)
+
+
+def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_once: int = APP_WINDOW_CODES) -> Verdict:
+    """Count a try before it is judged. Where it may not be judged the history stays as it was.
+
+    ``codes_at_once`` is how many app codes are right at this moment (three for each app). What a visitor can
+    see depends on nothing about the person (security rule 14), so with several apps the tries beyond the
+    person's smaller share are answered like wrong ones and never judged.
+    """
+    days = {name: tuple(at for at in times if at > now - DAY) for name, times in history.days.items()}
+    here = days.get(door.value, ())
+    everywhere = sorted(at for times in days.values() for at in times)
+    run, blocked_until = history.runs.get(door.value, (0, 0))
+    waits = [blocked_until - now]
+    closed = history.consecutive >= HARD_CAP or (door is not Door.LANE and history.strangers >= STRANGERS_CAP)
+    if closed and factor is not Factor.SEND:
+        waits.append(DAY)
+    door_cap = _DOORS[factor].get(door)
+    if door_cap is not None:
+        waits.append(_until_room(here, door_cap, now, DAY))
+        waits.append(_until_room(everywhere, _ALL_DOORS[factor], now, DAY))
+    if factor in _BURST:
+        most, window = _BURST[factor]
+        waits.append(_until_room([at for at in everywhere if at > now - window], most, now, window))
+    retry_after = max(waits)
+    if retry_after > 0:
+        return Verdict(history, allowed=False, retry_after=retry_after)
+    judged = True
+    if factor is Factor.APP and codes_at_once > APP_WINDOW_CODES:
+        judged = len(here) < (door_cap or 0) * (APP_DAY // codes_at_once) // _ALL_DOORS[factor]
+    if factor is Factor.SEND:
+        return Verdict(History({**days, door.value: (*here, now)}), allowed=True)
+    strangers = history.strangers + (door is not Door.LANE)
+    wait = wait_after(run + 1)
+    counted = History(
+        days={**days, door.value: (*here, now)} if door_cap is not None else days,
+        runs={**history.runs, door.value: (run + 1, now + wait if wait else 0)},
+        consecutive=history.consecutive + 1,
+        strangers=strangers,
+    )
+    return Verdict(
+        counted, allowed=True, judged=judged, closed_to_strangers=door is not Door.LANE and strangers == STRANGERS_CAP
+    )
+
+
+def succeed(history: History, door: Door, at: int) -> History:
+    """The try counted at ``at`` was right: it is taken back, and the run of failures ends.
+
+    The day's earlier failures stay, or an own success in between would refill a guesser's day.
+    """
+    times = list(history.days.get(door.value, ()))
+    if at in times:
+        times.remove(at)
+    return History(days={**history.days, door.value: tuple(times)} if door.value in history.days else history.days)
+
+
+def take_back(history: History, door: Door, at: int) -> History:
+    """The try counted at ``at`` was never judged: as if it had not been, but for waits that others earned."""
+    times = list(history.days.get(door.value, ()))
+    if at in times:
+        times.remove(at)
+    run, blocked_until = history.runs.get(door.value, (0, 0))
+    run = max(0, run - 1)
+    return History(
+        days={**history.days, door.value: tuple(times)} if door.value in history.days else history.days,
+        runs={**history.runs, door.value: (run, blocked_until if wait_after(run) else 0)},
+        consecutive=max(0, history.consecutive - 1),
+        strangers=max(0, history.strangers - (door is not Door.LANE)),
+    )
+
+
+def clear(history: History) -> History:
+    """A new password, an unlock: the run of failures and the wait end; the day's tries stay counted."""
+    return History(days=history.days)
+
+
+def standing(history: History) -> Standing:
+    """What support and the unlock page may know of a History."""
+    return Standing(
+        consecutive=history.consecutive,
+        blocked_until=max((until for _, until in history.runs.values()), default=0),
+        closed_to_strangers=history.strangers >= STRANGERS_CAP,
+        disabled=history.consecutive >= HARD_CAP,
+    )
+
+
+def failures_today(history: History, now: int) -> int:
+    """Tries of the last 24 hours that were not right, over all doors."""
+    return sum(at > now - DAY for times in history.days.values() for at in times)
+
+
+def _until_room(times: "tuple[int, ...] | list[int]", most: int, now: int, window: int) -> int:
+    if len(times) < most:
+        return 0
+    return sorted(times)[len(times) - most] + window - now
+
+
+def count_hour(hours: dict[int, int], now: int) -> dict[int, int]:
+    """Count one failure in a tally by hours of the last day."""
+    hour = now // 3_600
+    kept = {at: count for at, count in hours.items() if at > hour - 24}
+    kept[hour] = kept.get(hour, 0) + 1
+    return kept
+
+
+def total_of_day(hours: dict[int, int], now: int) -> int:
+    """The failures of the last 24 hours in such a tally."""
+    hour = now // 3_600
+    return sum(count for at, count in hours.items() if at > hour - 24)

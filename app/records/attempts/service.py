@@ -1,0 +1,229 @@
+"""Counting tries, for people who exist in SQL and for those who do not in the ephemeral store, by one rule.
+
+Both kinds make the same calls in the same order, so that neither time nor answer tells them apart
+(security rules 3 and 14). Somebody unknown leaves no row behind: their write goes to one of a fixed number of
+spare rows whose content is never read.
+"""
+
+import json
+from collections.abc import Sequence
+
+from app.foundation.clock import Clock
+from app.foundation.ephemeral import Ephemeral, Limit
+from app.foundation.refusals import Code, StoreAway, Throttled
+from app.foundation.secretbox import Keyring
+from app.foundation.sql import Database, Transaction
+from app.records.attempts import rules, store
+from app.records.attempts.model import Door, Factor, History, Spent, Standing, Subject
+
+_SPARE_ROWS = 64
+# Counters in the ephemeral store have a fixed number of places, so that made-up User IDs cannot fill it: whoever
+# comes later takes the place over. To free one person's place a stranger has to try some 100,000 others.
+_PLACES = 1 << 17
+_DECOY_LIFE = 40 * rules.DAY  # 100 failures in a row take weeks; a decoy's counters outlast them
+_INSTALLATION = "installation"
+_STRANGERS = "strangers"
+_MESSAGES = "messages"
+_SAME_WRONG = 5  # digests of wrong passwords that are remembered of one person
+_SAME_WRONG_PER_BLOCK = 40  # and of all those who were tried from one address block
+_SAME_WRONG_LIFE = 3_600
+
+
+class Tries:
+    """The one place where a try is counted."""
+
+    def __init__(
+        self,
+        database: Database,
+        ephemeral: Ephemeral,
+        keyring: Keyring,
+        clock: Clock,
+        *,
+        stranger_failures_per_day: int,
+    ) -> None:
+        self._database = database
+        self._ephemeral = ephemeral
+        self._keyring = keyring
+        self._clock = clock
+        self._strangers_per_day = stranger_failures_per_day
+
+    def subject(self, canonical_id: str, person_id: int | None) -> Subject:
+        """Whom tries under a canonical User ID are counted for."""
+        return Subject(self._keyring.mac_hex("subject", canonical_id), person_id)
+
+    def spend(
+        self,
+        subject: Subject,
+        factor: Factor,
+        door: Door,
+        *,
+        codes_at_once: int = rules.APP_WINDOW_CODES,
+        again: bool = False,
+    ) -> Spent:
+        """Count one try, in a write of its own, before it is judged. Raises Throttled where it may not be judged.
+
+        ``again``: it was tried and counted before, so it is judged without being counted (security rule 3).
+        """
+        now = self._clock.now()
+        place = _place(subject, factor)
+        row = _row(subject)
+        while True:
+            held = self._ephemeral.get(place)
+            with self._database.begin() as transaction:
+                kept = store.lock(transaction, row, factor)
+                twin = _twin(subject, held)
+                history = kept if subject.person_id is not None else twin
+                verdict = rules.spend(history, factor, door, now, codes_at_once=codes_at_once)
+                text = store.to_json(history if again else verdict.history)
+                if verdict.allowed:
+                    if factor is Factor.APP and door is not Door.LANE:
+                        self._count_stranger(transaction, now)
+                    store.write_text(transaction, row, factor.value, text)
+            if not verdict.allowed:
+                raise Throttled(Code.TOO_MANY_TRIES, retry_after=verdict.retry_after)
+            fits = self._ephemeral.swap(place, held, _kept_by(subject, text), _DECOY_LIFE)
+            if fits or subject.person_id is not None:
+                closed = verdict.closed_to_strangers and not again
+                return Spent(
+                    subject, factor, door, now, counted=not again, judged=verdict.judged, closed_to_strangers=closed
+                )
+
+    def _count_stranger(self, transaction: Transaction, now: int) -> None:
+        hours = _hours(store.lock_text(transaction, _INSTALLATION, _STRANGERS))
+        if rules.total_of_day(hours, now) >= self._strangers_per_day:
+            raise Throttled(Code.SPRAYING, retry_after=3_600)
+        store.write_text(transaction, _INSTALLATION, _STRANGERS, json.dumps(rules.count_hour(hours, now)))
+
+    def succeed(self, transaction: Transaction, spent: Spent) -> None:
+        """The try was right: take it back and end the run of failures, in the caller's transaction."""
+        row = _row(spent.subject)
+        history = store.lock(transaction, row, spent.factor)
+        store.write(
+            transaction, row, spent.factor, rules.succeed(history, spent.door, spent.at if spent.counted else 0)
+        )
+        if spent.factor is Factor.APP and spent.door is not Door.LANE:
+            hours = _hours(store.lock_text(transaction, _INSTALLATION, _STRANGERS))
+            hour = spent.at // 3_600
+            if hours.get(hour):
+                hours[hour] -= 1
+            store.write_text(transaction, _INSTALLATION, _STRANGERS, json.dumps(hours))
+
+    def take_back(self, spent: Spent) -> None:
+        """The try could not be judged after all, through no fault of its own."""
+        if not spent.counted:
+            return
+        row = _row(spent.subject)
+        place = _place(spent.subject, spent.factor)
+        while True:
+            held = self._ephemeral.get(place)
+            twin = _twin(spent.subject, held)
+            with self._database.begin() as transaction:
+                kept = store.lock(transaction, row, spent.factor)
+                history = rules.take_back(kept if spent.subject.person_id is not None else twin, spent.door, spent.at)
+                text = store.to_json(history)
+                store.write_text(transaction, row, spent.factor.value, text)
+            fits = self._ephemeral.swap(place, held, _kept_by(spent.subject, text), _DECOY_LIFE)
+            if fits or spent.subject.person_id is not None:
+                return
+
+    def clear(self, transaction: Transaction, person_id: int, factor: Factor) -> None:
+        """End a person's run of failures and the wait; what the day has counted stays."""
+        row = str(person_id)
+        store.write(transaction, row, factor, rules.clear(store.lock(transaction, row, factor)))
+
+    def standing(self, transaction: Transaction, person_id: int, factor: Factor) -> Standing:
+        """A person's counters as support and the unlock page may know them."""
+        return rules.standing(store.look(transaction, str(person_id), factor))
+
+    def failures_today(self, transaction: Transaction, person_id: int, factor: Factor) -> int:
+        """The failures of a person's last 24 hours, over all doors."""
+        return rules.failures_today(store.look(transaction, str(person_id), factor), self._clock.now())
+
+    # ---- sending: the same counters, keyed by the destination
+
+    def spend_send(self, transaction: Transaction, destination: str, door: Door) -> None:
+        """Count one message to a destination, with the transaction that enqueues it. Raises Throttled."""
+        row = f"to:{self._keyring.mac_hex('destination', destination)[:48]}"
+        verdict = rules.spend(store.lock(transaction, row, Factor.SEND), Factor.SEND, door, self._clock.now())
+        if not verdict.allowed:
+            raise Throttled(Code.TOO_MANY_MESSAGES, retry_after=verdict.retry_after)
+        store.write(transaction, row, Factor.SEND, verdict.history)
+
+    def hold_messages(self, transaction: Transaction) -> None:
+        """Let nobody else count messages until the transaction ends, or many at once would all find room."""
+        store.lock_text(transaction, _INSTALLATION, _MESSAGES)
+
+    # ---- the same wrong password again counts once (security rule 3)
+
+    def seen_wrong(self, subject: Subject, password: str, stamp: str, block: str) -> bool:
+        """Whether this very password was wrong from this address block within the hour."""
+        return self._wrong_digest(subject, password, stamp) in self._wrong(block)
+
+    def remember_wrong(self, subject: Subject, password: str, stamp: str, block: str) -> None:
+        """Remember a wrong password, as a keyed digest bound to the person's stamp; at most five of one person."""
+        digest = self._wrong_digest(subject, password, stamp)
+        others = [other for other in self._wrong(block) if other != digest]
+        own = [other for other in others if other[:16] == digest[:16]]
+        kept = [other for other in others if other not in own[_SAME_WRONG - 1 :]][: _SAME_WRONG_PER_BLOCK - 1]
+        self._ephemeral.put(_wrong_key(block), json.dumps([digest, *kept]).encode(), _SAME_WRONG_LIFE)
+
+    def _wrong(self, block: str) -> list[str]:
+        held = self._ephemeral.get(_wrong_key(block))
+        return list(json.loads(held)) if held else []
+
+    def _wrong_digest(self, subject: Subject, password: str, stamp: str) -> str:
+        return subject.key[:16] + self._keyring.mac_hex("same-wrong", subject.key, stamp, password)[:32]
+
+
+class AddressLimits:
+    """Limits per address block, in the ephemeral store: a nuisance for floods, never the last line of defence."""
+
+    def __init__(self, ephemeral: Ephemeral, clock: Clock, *, starts: int, tries: int) -> None:
+        self._ephemeral = ephemeral
+        self._clock = clock
+        self._starts = starts
+        self._tries = tries
+
+    def start(self, block: str) -> None:
+        """Count the start of a flow. Raises Throttled."""
+        self._hit([Limit(f"limit:start:{block}", self._starts, 600)], Code.TOO_MANY_STARTS)
+
+    def attempt(self, block: str) -> None:
+        """Count a posted proof. Raises Throttled."""
+        self._hit([Limit(f"limit:try:{block}", self._tries, 600)], Code.TOO_MANY_TRIES)
+
+    def _hit(self, limits: Sequence[Limit], code: Code) -> None:
+        if wait := self._ephemeral.hit(limits, self._clock.now()):
+            raise Throttled(code, retry_after=wait)
+
+
+def _wrong_key(block: str) -> str:
+    return f"wrong:{block}"
+
+
+def _place(subject: Subject, factor: Factor) -> str:
+    return f"tries:{factor.value}:{int(subject.key[:8], 16) % _PLACES}"
+
+
+def _kept_by(subject: Subject, text: str) -> bytes:
+    return f"{subject.key[:32]}{text}".encode()
+
+
+def _twin(subject: Subject, held: bytes | None) -> History:
+    """The counters in a place, if it still is this subject's."""
+    if held is None or held[:32] != subject.key[:32].encode():
+        return History()
+    return store.from_json(held[32:])
+
+
+def _row(subject: Subject) -> str:
+    if subject.person_id is not None:
+        return str(subject.person_id)
+    return f"spare:{int(subject.key[:8], 16) % _SPARE_ROWS}"
+
+
+def _hours(text: str) -> dict[int, int]:
+    try:
+        return {int(hour): int(count) for hour, count in json.loads(text).items()}
+    except ValueError as error:
+        raise StoreAway("attempts") from error

@@ -1,0 +1,41 @@
+"""What happened, in the words of OWASP's logging vocabulary where it has one."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """Names of events (OWASP Logging Vocabulary; requirements H-07)."""
+
+    SIGN_IN_PASSWORD_OK = "authn_password_success"  # noqa: S105 - a name, not a secret
+    SIGN_IN_FAIL = "authn_login_fail"
+    SIGN_IN_LOCK = "authn_login_lock"
+    UNLOCKED = "authn_login_unlock"
+    APP_OK = "authn_token_success"
+    APP_FAIL = "authn_token_fail"
+    APP_REUSE = "authn_token_reuse"
+    PIN_SENT = "authn_pin_sent"
+    PIN_OK = "authn_pin_success"
+    PIN_FAIL = "authn_pin_fail"
+    PASSWORD_CHANGED = "authn_password_change"  # noqa: S105
+    PASSWORD_REFUSED = "authn_password_change_fail"  # noqa: S105
+    THROTTLED = "excess_rate_limit_exceeded"
+    OUT_OF_SEQUENCE = "sequence_fail"
+    CSRF = "malicious_csrf"
+    USER_CREATED = "user_created"
+    USER_UPDATED = "user_updated"
+    NOTICE_SENT = "notice_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event: who did what to whom, from where, how it ended and why. Never a secret in ``details``."""
+
+    event: Event
+    at: int
+    person_id: int | None
+    actor: str  # "self", "operator", or a User ID
+    outcome: str  # "success", "failure"
+    reason: str = ""
+    address: str = ""
+    details: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,140 @@
+"""When to try again, what may follow what, and what fits into one SMS. Pure."""
+
+import unicodedata
+from dataclasses import dataclass
+
+from app.records.delivery.model import Channel, Destination, Outcome, Purpose, State
+
+# DNS, TCP, TLS, the request and its answer each have a time-out of 5 s (SMS) or 10 s (SMTP); a claim that
+# is older than this belongs to a process that died
+LEASE = 60  # seconds
+NOTICE_LIFE = 3 * 86_400  # seconds: a mail server that is down over a weekend still gets it
+FOLLOW = 600  # seconds for which the fate of an SMS is asked for; carriers report within a few, or never
+VALIDITY_MAX = 36_000  # seconds: the longest ValidityPeriod that Twilio takes
+SMS_LIMIT = 160  # septets in one SMS (3GPP TS 23.040 sec. 9.2.3.24.1)
+
+# SENDING falls back to QUEUED only where the provider certainly has nothing, or where a second copy does no
+# harm (e-mail with the same Message-ID). UNKNOWN may still turn out well or badly; DELIVERED and FAILED are final.
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.SENDING, State.FAILED}),
+    State.SENDING: frozenset({State.QUEUED, State.SENT, State.FAILED, State.UNKNOWN}),
+    State.UNKNOWN: frozenset({State.SENT, State.DELIVERED, State.FAILED}),
+    State.SENT: frozenset({State.DELIVERED, State.FAILED}),
+    State.DELIVERED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+
+def may_move(old: State, new: State) -> bool:
+    """Whether ``new`` may follow ``old``."""
+    return new in MOVES[old]
+
+
+def before(new: State) -> tuple[State, ...]:
+    """The states from which ``new`` may be reached: the condition of the write that moves there."""
+    return tuple(old for old, following in MOVES.items() if new in following)
+
+
+def after_lost_lease(channel: Channel) -> State:
+    """What becomes of a message whose sender died: an e-mail may go twice, an SMS never (security rule 17)."""
+    return State.QUEUED if channel is Channel.EMAIL else State.UNKNOWN
+
+
+def obstacle(purpose: Purpose, destination: Destination | None) -> str:
+    """Why nothing may go there, as a reason; empty where it may.
+
+    A PIN goes only to a present contact of an active person. A notice goes to a removed contact as well: whoever
+    removes one must not silence it (security rule 5).
+    """
+    if destination is None:
+        return "no_contact"
+    if purpose is Purpose.PIN and destination.removed:
+        return "contact_removed"
+    if purpose is Purpose.PIN and not destination.active:
+        return "person_inactive"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try again at this time."""
+
+    at: int  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """It ends in this state."""
+
+    state: State
+
+
+def after(
+    outcome: Outcome, *, operator: bool, purpose: Purpose, tries: int, now: int, expires_at: int, fraction: float
+) -> Again | End:
+    """What follows a failed attempt.
+
+    ``tries`` counts the attempts, this one included; ``fraction`` from 0 up to 1 spreads the next ones. Where the
+    next attempt would come after the message expires, it fails at once: the page can then offer the other channel.
+    """
+    if outcome is Outcome.UNKNOWN:
+        return End(State.UNKNOWN)
+    mendable = operator and purpose is Purpose.NOTICE
+    if outcome is Outcome.PERMANENT and not mendable:
+        return End(State.FAILED)
+    at = now + pause(tries, purpose, fraction)
+    return Again(at) if at < expires_at else End(State.FAILED)
+
+
+def pause(tries: int, purpose: Purpose, fraction: float) -> int:
+    """Seconds until the next attempt: 2, 4, 8 … capped at 1 min (PIN) or 1 h (notice), plus up to as much again."""
+    cap = 60 if purpose is Purpose.PIN else 3_600
+    base: int = min(cap, 2 ** min(tries, 20))
+    return base + int(base * fraction)
+
+
+def next_look(sent_at: int, now: int) -> int | None:
+    """When to ask for the fate of a message again: soon at first, at most once a minute, None after 10 minutes."""
+    at = now + min(60, max(3, (now - sent_at) // 2))
+    return at if at <= sent_at + FOLLOW else None
+
+
+# 3GPP TS 23.038 sec. 6.2.1; the second set costs two septets a character
+_GSM7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM7_EXTENDED = frozenset("^{}\\[~]|€")
+# typographic dashes, quotation marks, the ellipsis and the hard space
+_PLAIN = {"\u2013": "-", "\u2014": "-", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'}
+_PLAIN |= {"\u2026": "...", "\u00a0": " "}
+
+
+def septets(text: str) -> int:
+    """The length of a text in GSM-7. Raises ValueError where a character is not in that alphabet."""
+    total = 0
+    for character in text:
+        if character in _GSM7:
+            total += 1
+        elif character in _GSM7_EXTENDED:
+            total += 2
+        else:
+            raise ValueError(f"U+{ord(character):04X} is not in GSM-7")
+    return total
+
+
+def to_gsm7(text: str) -> str:
+    """The text in GSM-7: marks are dropped from letters, the rest becomes a question mark.
+
+    One character outside the alphabet would turn the whole SMS into UCS-2, where 70 characters fill it.
+    """
+    return "".join(_to_gsm7(character) for character in text)
+
+
+def _to_gsm7(character: str) -> str:
+    if character in _GSM7 or character in _GSM7_EXTENDED:
+        return character
+    if character in _PLAIN:
+        return _PLAIN[character]
+    base = "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))
+    return base if base and all(part in _GSM7 for part in base) else "?"

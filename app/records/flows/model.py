@@ -1,0 +1,63 @@
+"""A flow: one run of one journey in one browser, kept on the server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LIFE = 900  # seconds from the first step to the last (requirements A-25)
+PROOF_LIFE = 600  # seconds a proof is good within its flow
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A factor that was proved, and when; good for this flow alone."""
+
+    factor: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The state of a journey. ``state`` is its named step; ``version`` rises with every change.
+
+    ``txn`` names the run for as long as it lives and never leaves the server; the cookie changes at each rise
+    of rights. ``person_id`` is None in the flow of somebody unknown, which walks the same steps. ``notes`` is
+    what the present state needs, as JSON.
+    """
+
+    txn: str
+    purpose: str
+    state: str
+    version: int
+    subject: str
+    person_id: int | None
+    user_id: str
+    stamp: str
+    created_at: int
+    proofs: tuple[Proof, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def expires_at(self) -> int:
+        """When the flow ends, whatever happens."""
+        return self.created_at + LIFE
+
+    def proved(self, factor: str, now: int) -> bool:
+        """Whether a factor was proved in this flow, lately enough."""
+        return any(proof.factor == factor and now - proof.at < PROOF_LIFE for proof in self.proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A flow as it was read, with what is needed to change it: its key and the exact bytes that were there."""
+
+    flow: Flow
+    key: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What an outdated cookie finds: the step that was due when the flow went on."""
+
+    state: str

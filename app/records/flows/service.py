@@ -1,0 +1,146 @@
+"""Flows in the ephemeral store: created under caps, changed by compare-and-set, moved at each rise of rights."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from app.foundation.chance import Chance
+from app.foundation.clock import Clock
+from app.foundation.ephemeral import Census, Ephemeral
+from app.foundation.refusals import Code, Throttled, Unavailable
+from app.foundation.secretbox import fingerprint
+from app.records.flows.model import LIFE, Flow, Held, Moved, Proof
+
+# kept beyond its end, so that a late visitor hears "expired" and not "unknown"
+_KEPT = 2 * LIFE
+_MOST_PER_BLOCK = 400
+_MOST_IN_ALL = 50_000
+
+
+class Flows:
+    """All the flows of all journeys. Only the SHA-256 of a cookie is stored (ASVS 7.2.3)."""
+
+    def __init__(
+        self,
+        ephemeral: Ephemeral,
+        clock: Clock,
+        chance: Chance,
+        *,
+        most_per_block: int = _MOST_PER_BLOCK,
+        most_in_all: int = _MOST_IN_ALL,
+    ) -> None:
+        self._ephemeral = ephemeral
+        self._clock = clock
+        self._chance = chance
+        self._most_per_block = most_per_block
+        self._most_in_all = most_in_all
+
+    def create(
+        self, purpose: str, state: str, *, subject: str, person_id: int | None, user_id: str, stamp: str, block: str
+    ) -> tuple[str, Held]:
+        """A new flow: its cookie and itself. Raises Throttled or Unavailable at a cap (security rule 14)."""
+        now = self._clock.now()
+        flow = Flow(self._chance.name(), purpose, state, 1, subject, person_id, user_id, stamp, now)
+        cookie = self._chance.token()
+        key, raw = _key(cookie), _to_json(flow)
+        censuses = [Census(f"flows:of:{block}", self._most_per_block), Census("flows:all", self._most_in_all)]
+        full = self._ephemeral.admit(key, raw, _KEPT, now=now, censuses=censuses)
+        if full == 1:
+            raise Throttled(Code.TOO_MANY_STARTS, retry_after=_KEPT)  # the census counts them until they are swept up
+        if full:
+            raise Unavailable(Code.STORE_AWAY, retry_after=60)
+        return cookie, Held(flow, key, raw)
+
+    def load(self, cookie: str | None, purpose: str) -> Held | Moved | None:
+        """The flow of a cookie; what it was moved to, without its rights; or None where nothing is known of it."""
+        if not cookie or len(cookie) > 64:
+            return None
+        key = _key(cookie)
+        raw = self._ephemeral.get(key)
+        if raw is None:
+            return None
+        value = json.loads(raw)
+        if value.get("purpose") != purpose:
+            return None
+        if value.get("moved"):
+            return Moved(value["state"])
+        return Held(_flow(value), key, raw)
+
+    def again(self, held: Held) -> Held | None:
+        """The same flow as it is now, or None where it went on to another id."""
+        raw = self._ephemeral.get(held.key)
+        value = json.loads(raw) if raw else {}
+        return Held(_flow(value), held.key, raw) if raw and not value.get("moved") else None
+
+    def change(self, held: Held, *, state: str | None = None, proof: Proof | None = None, **notes: Any) -> Held | None:
+        """Advance in place. None where the flow changed meanwhile: somebody was faster."""
+        flow = _next(held.flow, state, proof, notes)
+        raw = _to_json(flow)
+        return Held(flow, held.key, raw) if self._ephemeral.swap(held.key, held.raw, raw, _KEPT) else None
+
+    def advance(
+        self, held: Held, *, state: str, proof: Proof | None = None, stamp: str | None = None, **notes: Any
+    ) -> tuple[str, Held] | None:
+        """Advance to a new id, whose cookie is returned; the old one keeps only a mark (requirements S1-08).
+
+        None where the flow changed meanwhile.
+        """
+        flow = _next(held.flow, state, proof, notes)
+        if stamp is not None:
+            flow = replace(flow, stamp=stamp)
+        cookie = self._chance.token()
+        key, raw = _key(cookie), _to_json(flow)
+        mark = json.dumps({"moved": True, "purpose": flow.purpose, "state": flow.state}).encode()
+        moved = self._ephemeral.move(held.key, held.raw, key, raw, mark, _KEPT)
+        return (cookie, Held(flow, key, raw)) if moved else None
+
+    def expired(self, flow: Flow) -> bool:
+        """Whether the flow's time is over."""
+        return self._clock.now() >= flow.expires_at
+
+
+def _next(flow: Flow, state: str | None, proof: Proof | None, notes: dict[str, Any]) -> Flow:
+    return replace(
+        flow,
+        state=flow.state if state is None else state,
+        version=flow.version + 1,
+        proofs=flow.proofs if proof is None else (*flow.proofs, proof),
+        notes={**flow.notes, **notes},
+    )
+
+
+def _key(cookie: str) -> str:
+    return f"flow:{fingerprint(cookie)}"
+
+
+def _to_json(flow: Flow) -> bytes:
+    value = {
+        "txn": flow.txn,
+        "purpose": flow.purpose,
+        "state": flow.state,
+        "version": flow.version,
+        "subject": flow.subject,
+        "person_id": flow.person_id,
+        "user_id": flow.user_id,
+        "stamp": flow.stamp,
+        "created_at": flow.created_at,
+        "proofs": [[proof.factor, proof.at] for proof in flow.proofs],
+        "notes": dict(flow.notes),
+    }
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _flow(value: dict[str, Any]) -> Flow:
+    return Flow(
+        txn=value["txn"],
+        purpose=value["purpose"],
+        state=value["state"],
+        version=value["version"],
+        subject=value["subject"],
+        person_id=value["person_id"],
+        user_id=value["user_id"],
+        stamp=value["stamp"],
+        created_at=value["created_at"],
+        proofs=tuple(Proof(factor, at) for factor, at in value["proofs"]),
+        notes=value["notes"],
+    )

@@ -1,0 +1,211 @@
+"""Tables of people and their contacts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.foundation.sql import Transaction, metadata
+from app.records.people.model import Channel, Contact, Person, Status
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("user_id", String(255), nullable=False),
+    Column("canonical_id", String(255), nullable=False, unique=True),
+    Column("first_name", String(255), nullable=False, server_default=""),
+    Column("last_name", String(255), nullable=False, server_default=""),
+    Column("status", String(16), nullable=False),
+    Column("stamp", String(32), nullable=False),
+    Column("language", String(8), nullable=False, server_default=""),
+    Column("home_organization", String(36), ForeignKey("organizations.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("person_id", Integer, ForeignKey("people.id"), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("confirmed_at", BigInteger),
+    Column("usable_from", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+    Index("ix_contacts_person_id", "person_id"),
+)
+
+_ADD_FREE = {
+    "sqlite": sqlite.insert(people)
+    .on_conflict_do_nothing(index_elements=["canonical_id"])
+    .returning(people.c.id, people.c.canonical_id),
+    "postgresql": postgresql.insert(people)
+    .on_conflict_do_nothing(index_elements=["canonical_id"])
+    .returning(people.c.id, people.c.canonical_id),
+}
+_BY_CANONICAL = select(people).where(people.c.canonical_id == bindparam("canonical"))
+_BY_ID = select(people).where(people.c.id == bindparam("person_id"))
+_CONTACTS = (
+    select(contacts)
+    .where(contacts.c.person_id == bindparam("person_id"), contacts.c.removed_at.is_(None))
+    .order_by(contacts.c.channel.desc(), contacts.c.position, contacts.c.id)
+)
+_CONTACT = select(contacts).where(contacts.c.id == bindparam("contact_id"))
+
+
+def find(transaction: Transaction, canonical: str) -> Person | None:
+    """The person of a canonical User ID."""
+    row = transaction.execute(_BY_CANONICAL, {"canonical": canonical}).first()
+    return _person(row) if row else None
+
+
+def get(transaction: Transaction, person_id: int) -> Person | None:
+    """The person of a row id."""
+    row = transaction.execute(_BY_ID, {"person_id": person_id}).first()
+    return _person(row) if row else None
+
+
+def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:
+    """All present contacts: phones first, each kind in its own order."""
+    return tuple(_contact(row) for row in transaction.execute(_CONTACTS, {"person_id": person_id}))
+
+
+def contact(transaction: Transaction, contact_id: str) -> Contact | None:
+    """One contact by id, removed or not."""
+    row = transaction.execute(_CONTACT, {"contact_id": contact_id}).first()
+    return _contact(row) if row else None
+
+
+def add(transaction: Transaction, person: Person) -> Person:
+    """Insert and return with the id the database gave. The caller has checked that the canonical id is free."""
+    result = transaction.execute(insert(people).values(_values(person)))
+    return replace(person, id=int(result.inserted_primary_key[0]))  # type: ignore[index]
+
+
+def add_many(transaction: Transaction, persons: Sequence[Person]) -> dict[str, int]:
+    """Insert those whose canonical id is free; the row id of each that was inserted, by canonical id."""
+    if not persons:
+        return {}
+    rows = [_values(person) for person in persons]
+    return {
+        str(row.canonical_id): int(row.id) for row in transaction.execute(_ADD_FREE[transaction.dialect.name], rows)
+    }
+
+
+def add_contacts(transaction: Transaction, several: Sequence[Contact], created_at: int) -> None:
+    """Insert contacts of several people."""
+    if several:
+        transaction.execute(insert(contacts), [_contact_values(new, created_at) for new in several])
+
+
+def add_contact(transaction: Transaction, new: Contact, created_at: int) -> None:
+    """Insert a contact."""
+    transaction.execute(insert(contacts).values(_contact_values(new, created_at)))
+
+
+def restamp(transaction: Transaction, person_id: int, old: str, new: str) -> bool:
+    """Replace the stamp if it still is the old one; False where somebody was faster. Only active people."""
+    result = transaction.execute(
+        update(people)
+        .where(people.c.id == person_id, people.c.stamp == old, people.c.status == Status.ACTIVE.value)
+        .values(stamp=new)
+    )
+    return result.rowcount == 1
+
+
+def set_status(transaction: Transaction, person_id: int, status: Status) -> None:
+    """Activate or deactivate."""
+    transaction.execute(update(people).where(people.c.id == person_id).values(status=status.value))
+
+
+def which_exist(transaction: Transaction, canonicals: Sequence[str]) -> set[str]:
+    """Those of the given canonical ids that are taken."""
+    found = transaction.execute(select(people.c.canonical_id).where(people.c.canonical_id.in_(canonicals)))
+    return {str(row[0]) for row in found}
+
+
+def all_user_ids(transaction: Transaction) -> Iterator[str]:
+    """Every User ID, in order of creation."""
+    for row in transaction.execute(select(people.c.user_id).order_by(people.c.id)):
+        yield str(row[0])
+
+
+@lru_cache(maxsize=4)
+def _status(value: str) -> Status:
+    return Status(value)
+
+
+def _values(person: Person) -> dict[str, object]:
+    return {
+        "user_id": person.user_id,
+        "canonical_id": person.canonical_id,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "status": person.status.value,
+        "stamp": person.stamp,
+        "language": person.language,
+        "home_organization": person.home_organization,
+        "created_at": person.created_at,
+    }
+
+
+def _contact_values(new: Contact, created_at: int) -> dict[str, object]:
+    return {
+        "id": new.id,
+        "person_id": new.person_id,
+        "channel": new.channel.value,
+        "address": new.address,
+        "position": new.position,
+        "confirmed_at": new.confirmed_at,
+        "usable_from": new.usable_from,
+        "created_at": created_at,
+        "removed_at": new.removed_at,
+    }
+
+
+def _person(row: Any) -> Person:
+    return Person(
+        id=row.id,
+        user_id=row.user_id,
+        canonical_id=row.canonical_id,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        status=_status(row.status),
+        stamp=row.stamp,
+        language=row.language,
+        home_organization=row.home_organization,
+        created_at=row.created_at,
+    )
+
+
+def _contact(row: Any) -> Contact:
+    return Contact(
+        id=row.id,
+        person_id=row.person_id,
+        channel=Channel(row.channel),
+        address=row.address,
+        position=row.position,
+        confirmed_at=row.confirmed_at,
+        usable_from=row.usable_from,
+        removed_at=row.removed_at,
+    )

@@ -1,0 +1,239 @@
+"""The one place that builds everything from settings. A test can replace the clock, the chance and the stores."""
+
+import os
+import threading
+from dataclasses import dataclass
+from io import BytesIO
+
+import structlog
+from flask import Flask
+
+from app.factors.password.blocklist import Blocklist
+from app.factors.password.service import Passwords
+from app.factors.pin.service import Pins
+from app.factors.totp.service import AuthenticatorApps
+from app.foundation.chance import Chance, SystemChance
+from app.foundation.clock import Clock, SystemClock
+from app.foundation.ephemeral import Ephemeral
+from app.foundation.keyfile import keys_of
+from app.foundation.metrics import Metrics
+from app.foundation.refusals import StoreAway
+from app.foundation.secretbox import Keyring
+from app.foundation.settings import ROOT, Settings
+from app.foundation.slowhash import SlowHasher
+from app.foundation.sql import Database, Transaction
+from app.foundation.web import application
+from app.journeys.demo import views as demo_views
+from app.journeys.demo.service import DemoDesk, DemoInbox
+from app.journeys.operations import views as operations_views
+from app.journeys.operations.service import Housekeeping, Operations
+from app.journeys.recovery import views as recovery_views
+from app.journeys.recovery.service import Recovery
+from app.journeys.signin import views as signin_views
+from app.journeys.signin.service import SignIn
+from app.records.attempts.service import AddressLimits, Tries
+from app.records.delivery import channels
+from app.records.delivery.channels.letters import Letters
+from app.records.delivery.model import Destination
+from app.records.delivery.outbox import Outbox
+from app.records.delivery.service import Callbacks
+from app.records.delivery.worker import Worker
+from app.records.flows.service import Flows
+from app.records.people import store as people
+from app.records.people.model import Status
+
+THREADS = 32  # request threads of a worker process
+# fewer than the threads, so that a flood of sign-ins leaves some for the other pages
+HASHING_QUEUE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What everyone stands on."""
+
+    settings: Settings
+    clock: Clock
+    chance: Chance
+    keyring: Keyring
+    database: Database
+    ephemeral: Ephemeral
+    hasher: SlowHasher
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Records and factors: what the journeys use."""
+
+    tries: Tries
+    limits: AddressLimits
+    flows: Flows
+    outbox: Outbox
+    apps: AuthenticatorApps
+    pins: Pins
+    passwords: Passwords
+
+
+def build_foundation(
+    settings: Settings,
+    *,
+    ephemeral_url: str,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    keyring: Keyring | None = None,
+) -> Foundation:
+    """Open the stores. Nothing is contacted before it is needed."""
+    chance = chance or SystemChance()
+    return Foundation(
+        settings=settings,
+        clock=clock or SystemClock(),
+        chance=chance,
+        keyring=keyring or Keyring(keys_of(settings, chance), chance),
+        database=Database(settings.database),
+        ephemeral=Ephemeral(ephemeral_url),
+        hasher=SlowHasher(
+            memory_kib=settings.argon2_memory_kib,
+            passes=settings.argon2_passes,
+            slots=settings.hashing_slots or max(1, (os.cpu_count() or 1) // settings.workers),
+            queue=HASHING_QUEUE,
+            chance=chance,
+        ),
+    )
+
+
+def build_means(base: Foundation) -> Means:
+    """The records and factors."""
+    settings = base.settings
+    tries = Tries(
+        base.database,
+        base.ephemeral,
+        base.keyring,
+        base.clock,
+        stranger_failures_per_day=settings.limit_stranger_failures_per_day,
+    )
+    outbox = Outbox(base.keyring, base.chance, settings.host)
+    return Means(
+        tries=tries,
+        limits=AddressLimits(
+            base.ephemeral,
+            base.clock,
+            starts=settings.limit_starts_per_address,
+            tries=settings.limit_tries_per_address,
+        ),
+        flows=Flows(base.ephemeral, base.clock, base.chance),
+        outbox=outbox,
+        apps=AuthenticatorApps(base.keyring, base.chance),
+        pins=Pins(base.keyring, base.chance, outbox, tries, messages_per_hour=settings.limit_messages_per_hour),
+        passwords=Passwords(
+            database=base.database,
+            hasher=base.hasher,
+            keyring=base.keyring,
+            clock=base.clock,
+            chance=base.chance,
+            blocklist=Blocklist(ROOT / "config" / "blocklist.bin"),
+            tries=tries,
+            outbox=outbox,
+        ),
+    )
+
+
+def build_web(base: Foundation, means: Means) -> Flask:
+    """The portal: every journey behind its doors."""
+    settings = base.settings
+    app = application.build(settings, base.keyring, base.chance, base.clock)
+    metrics = Metrics()
+    app.extensions["keyturn.requests"] = metrics.request
+    sign_in = SignIn(
+        database=base.database,
+        flows=means.flows,
+        tries=means.tries,
+        limits=means.limits,
+        passwords=means.passwords,
+        outbox=means.outbox,
+        clock=base.clock,
+    )
+    recovery = Recovery(
+        database=base.database,
+        flows=means.flows,
+        tries=means.tries,
+        limits=means.limits,
+        apps=means.apps,
+        pins=means.pins,
+        passwords=means.passwords,
+        outbox=means.outbox,
+        clock=base.clock,
+        brand=settings.brand_name,
+    )
+    operations = Operations(
+        database=base.database, ephemeral=base.ephemeral, hasher=base.hasher, messages=means.outbox, clock=base.clock
+    )
+    metrics.watch(operations.figures)
+    callbacks = Callbacks(base.database, settings.twilio_auth_token, settings.public_url, base.clock)
+    watching = operations_views.blueprint(operations, callbacks, metrics, settings, base.clock)
+    app.register_blueprint(signin_views.blueprint(sign_in))
+    app.register_blueprint(recovery_views.blueprint(recovery))
+    app.register_blueprint(watching)
+    operations_views.exempt(app.extensions["csrf"], watching)
+    if settings.demo:
+        desk = DemoDesk(
+            database=base.database,
+            apps=means.apps,
+            inbox=DemoInbox(base.ephemeral),
+            clock=base.clock,
+            issuer=settings.brand_name,
+        )
+        app.register_blueprint(demo_views.blueprint(desk, qr_svg))
+    return app
+
+
+def build_worker(base: Foundation) -> Worker:
+    """The sender of messages. In the demo they go to the page /demo and nowhere else."""
+    inbox = DemoInbox(base.ephemeral) if base.settings.demo else None
+    return Worker(
+        base.database,
+        base.keyring,
+        base.chance,
+        base.clock,
+        channels=channels.build(base.settings, base.clock, inbox=inbox),
+        letters=Letters(base.settings),
+        lookup=destination,
+    )
+
+
+def destination(transaction: Transaction, contact_id: str) -> Destination | None:
+    """Where a message goes, read when it leaves and never before (requirements B-15)."""
+    contact = people.contact(transaction, contact_id)
+    person = people.get(transaction, contact.person_id) if contact else None
+    if contact is None or person is None:
+        return None
+    return Destination(contact.address, removed=contact.removed_at is not None, active=person.status is Status.ACTIVE)
+
+
+def qr_svg(text: str) -> bytes:
+    """A QR code as an SVG path: no style attribute, so it needs nothing from the content security policy."""
+    import qrcode  # noqa: PLC0415 - needed on few pages
+    from qrcode.image.svg import SvgPathImage  # noqa: PLC0415
+
+    picture = BytesIO()
+    qrcode.make(text, image_factory=SvgPathImage, box_size=10, border=4).save(picture)
+    return picture.getvalue()
+
+
+def run_worker(base: Foundation, stop: threading.Event) -> None:
+    """Send until told to stop, and tidy up each hour."""
+    housekeeping = Housekeeping(base.database, base.clock)
+
+    def tidy() -> None:
+        while not stop.is_set():
+            try:
+                housekeeping.tidy()
+            except StoreAway:
+                structlog.get_logger().warning("unavailable", what="database, while tidying up")
+            stop.wait(3_600)
+
+    tidying = threading.Thread(target=tidy, name="tidy")
+    tidying.start()
+    build_worker(base).run(stop)
+    tidying.join()
+
+
+__all__ = ["Foundation", "Means", "build_foundation", "build_means", "build_web", "build_worker", "run_worker"]

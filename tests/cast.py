@@ -1,0 +1,56 @@
+"""People for tests."""
+
+from uuid import UUID
+
+from app.foundation.chance import Chance
+from app.foundation.sql import Transaction
+from app.records.organizations import store as organizations
+from app.records.organizations.model import DEFAULT, Organization, Profile
+from app.records.people import store as people
+from app.records.people.model import Channel, Contact, Person, Status, canonical_user_id
+from tests.hands import START
+
+
+def organization(transaction: Transaction, chance: Chance) -> Organization:
+    """The default organization, made where it is not there."""
+    found = organizations.find(transaction, DEFAULT)
+    if found is None:
+        found = Organization(str(UUID(bytes=chance.octets(16), version=4)), DEFAULT, Profile.STANDARD, START)
+        organizations.add(transaction, found)
+    return found
+
+
+def add_person(
+    transaction: Transaction,
+    user_id: str,
+    chance: Chance,
+    *,
+    phone: str = "",
+    email: str = "",
+    status: Status = Status.ACTIVE,
+    language: str = "en",
+) -> Person:
+    """A person with confirmed contacts that are past their waiting time."""
+    person = people.add(
+        transaction,
+        Person(
+            id=0,
+            user_id=user_id,
+            canonical_id=canonical_user_id(user_id),
+            first_name=user_id.title(),
+            last_name="Doe",
+            status=status,
+            stamp=chance.name(),
+            language=language,
+            home_organization=organization(transaction, chance).id,
+            created_at=START,
+        ),
+    )
+    for channel, address in ((Channel.SMS, phone), (Channel.EMAIL, email)):
+        if address:
+            people.add_contact(
+                transaction,
+                Contact(chance.name(), person.id, channel, address, 0, START, START, None),
+                START,
+            )
+    return person

@@ -1,0 +1,186 @@
+"""Every door of the portal: its rule, its methods, how it is guarded, and how to knock at it with any bytes."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask
+from werkzeug.test import TestResponse, create_environ, run_wsgi_app
+from werkzeug.wrappers import Request
+
+from app.foundation.clock import Clock
+from app.foundation.secretbox import Keyring, MasterKey
+from app.foundation.sql import Database
+from tests.hands import HandClock, SeededChance
+from tests.portal import Browser, Portal, opened
+
+PHONE = "+491700000001"
+EMAIL = "jane@example.org"
+ADDRESS = "192.0.2.10"
+
+
+class Guard(StrEnum):
+    """What has to be true before a door does anything."""
+
+    PUBLIC = "public"  # open to everybody
+    STEP = "step"  # a flow of this browser's own stands at this step
+    DEMO = "demo"  # the demo alone has it, on this machine alone
+    OPERATORS = "operators"  # this machine itself, or the bearer token
+    SIGNED = "signed"  # the provider's signature
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One rule of the application's map. ``stand`` names the step of a flow that it belongs to."""
+
+    rule: str
+    methods: frozenset[str]
+    guard: Guard
+    fields: tuple[str, ...] = ()
+    stand: str = ""
+    example: str = ""  # a path of the rule where the rule itself is none
+
+    @property
+    def path(self) -> str:
+        return self.example or self.rule
+
+
+def _door(rule: str, methods: str, guard: Guard, *fields: str, stand: str = "", example: str = "") -> Door:
+    return Door(rule, frozenset(methods.split()), guard, fields, stand, example)
+
+
+DOORS = (
+    _door("/", "GET", Guard.PUBLIC),
+    _door("/language", "POST", Guard.PUBLIC, "language", "next"),
+    _door("/static/<digest>/<path:name>", "GET", Guard.PUBLIC, example="/static/0/app.css"),
+    _door("/sign-in", "GET POST", Guard.PUBLIC, "user_id"),
+    _door("/sign-in/password", "GET POST", Guard.STEP, "password", stand="sign-in/password"),
+    _door("/sign-in/verify", "GET", Guard.STEP, stand="sign-in/verify"),
+    _door("/recovery", "GET POST", Guard.PUBLIC, "user_id"),
+    _door("/recovery/token", "GET POST", Guard.STEP, "code", stand="recovery/token"),
+    _door("/recovery/other-ways", "GET", Guard.PUBLIC),
+    _door("/recovery/pin", "GET POST", Guard.STEP, "pin", stand="recovery/pin"),
+    _door("/recovery/pin/send", "GET POST", Guard.STEP, "channel", stand="recovery/pin"),
+    _door("/recovery/pin/status", "GET", Guard.STEP, stand="recovery/pin"),
+    _door("/recovery/password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="recovery/password"),
+    _door("/recovery/unlock", "GET POST", Guard.STEP, stand="recovery/password"),
+    _door("/recovery/done", "GET", Guard.STEP, stand="recovery/done"),
+    _door("/healthz", "GET", Guard.PUBLIC),
+    _door("/readyz", "GET", Guard.OPERATORS),
+    _door("/metrics", "GET", Guard.OPERATORS),
+    _door("/.well-known/security.txt", "GET", Guard.PUBLIC),
+    _door("/webhooks/twilio/status", "POST", Guard.SIGNED, "MessageSid", "MessageStatus"),
+    _door("/demo", "GET", Guard.DEMO),
+    _door("/demo/inbox", "GET", Guard.DEMO),
+    _door("/demo/qr/<user_id>.svg", "GET", Guard.DEMO, example="/demo/qr/jane.svg"),
+    _door("/demo/failing", "POST", Guard.DEMO, "channel", "failing"),
+)
+# the demo's doors are there in the demo alone, and tests that walk all doors walk the portal's own
+OWN = tuple(door for door in DOORS if door.guard is not Guard.DEMO)
+POSTED = tuple(door for door in OWN if "POST" in door.methods)
+STANDS = tuple(dict.fromkeys(door.stand for door in OWN if door.stand))
+
+
+@contextmanager
+def standing(
+    template: Path, folder: Path, store_url: str, *, clock: Clock | None = None, **settings: Any
+) -> Iterator[Portal]:
+    """A portal of its own for several tests: SQLite in ``folder``, limits per address out of the way."""
+    path = folder / "keyturn.sqlite"
+    path.write_bytes(template.read_bytes())
+    chance = SeededChance()
+    keyring = Keyring([MasterKey("only", chance.octets(32))], chance)
+    wide: dict[str, Any] = {"limit_starts_per_address": 100_000, "limit_tries_per_address": 100_000}
+    with opened(
+        Database(f"sqlite:///{path}"), store_url, clock or HandClock(), keyring, **{**wide, **settings}
+    ) as portal:
+        yield portal
+
+
+def stand_at(portal: Portal, step: str, user_id: str, environ: Mapping[str, str] | None = None) -> Browser:
+    """A new browser whose flow stands at a step, for somebody who is there with PHONE."""
+    browser = portal.browser(**(environ or {}))
+    name, _, state = step.partition("/")
+    if name == "sign-in":
+        browser.get("/sign-in")
+        browser.post("/sign-in", user_id=user_id)
+        if state == "verify":
+            assert browser.post("/sign-in/password", password="correct horse battery staple").status_code == 303
+    elif state == "token":
+        browser.recover_to_token(user_id)
+    elif state == "pin":
+        browser.recover_to_pin(portal, user_id)
+    elif state in {"password", "done"}:
+        browser.recover_to_password(portal, user_id, PHONE)
+        if state == "done":
+            new = f"a fine new passphrase {portal.base.chance.name()}"
+            assert browser.post("/recovery/password", new_password=new, confirm_password=new).status_code == 303
+    return browser
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A request, as raw as a server hands it on: header values and the path are Latin-1 of any bytes."""
+
+    method: str = "GET"
+    path: str = "/"
+    query: str = ""
+    body: bytes = b""
+    kind: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    cookie: str = ""
+    address: str | None = ADDRESS
+    host: str | None = "localhost"
+    length: str | None = None  # what Content-Length says where that is not the truth
+    environ: Mapping[str, Any] = field(default_factory=dict)
+
+
+def knock(web: Flask, knocking: Knock) -> TestResponse:
+    """Send it to the application, past every nicety of a client."""
+    environ: dict[str, Any] = create_environ("/", method=knocking.method)
+    environ["PATH_INFO"] = knocking.path
+    environ["QUERY_STRING"] = knocking.query
+    environ["wsgi.input"] = io.BytesIO(knocking.body)
+    for name, value in (("HTTP_HOST", knocking.host), ("REMOTE_ADDR", knocking.address)):
+        environ.pop(name, None)
+        if value is not None:
+            environ[name] = value
+    if knocking.body or knocking.method == "POST":
+        environ["CONTENT_LENGTH"] = str(len(knocking.body)) if knocking.length is None else knocking.length
+    if knocking.kind:
+        environ["CONTENT_TYPE"] = knocking.kind
+    if knocking.cookie:
+        environ["HTTP_COOKIE"] = knocking.cookie
+    for name, value in knocking.headers:
+        key = f"HTTP_{name.upper().replace('-', '_')}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    environ.update(knocking.environ)
+    body, status, headers = run_wsgi_app(web, environ, buffered=True)
+    return TestResponse(body, status, headers, request=Request(environ))
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def form(fields: Iterable[tuple[str, str | bytes]]) -> bytes:
+    """A form's body: fields may repeat, and values may be any bytes."""
+    return urlencode([(name, value) for name, value in fields]).encode()
+
+
+def cookies_of(browser: Browser) -> str:
+    """The Cookie header that a browser would send."""
+    jar = browser.client._cookies or {}
+    return "; ".join(f"{cookie.key}={cookie.value}" for cookie in jar.values())
+
+
+def token_in(page: str) -> str:
+    """The CSRF token of a page."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert found, page
+    return found[1]

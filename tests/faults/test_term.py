@@ -1,0 +1,166 @@
+"""TERM under load: every request that was sent is answered in full, and then the server ends."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.clients import KINDS, Address, SlowClients
+from tests.faults.served import Served, served
+from tests.faults.tiny import LARGE
+
+BODIES = {"/": b"hello\n", "/slow": b"slow\n", "/large": LARGE}
+
+
+class Load:
+    """Visitors that ask again and again; each reply is counted as whole, refused (no connection) or cut."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.count: Counter[str] = Counter()
+        self.cuts: list[str] = []
+
+    def _note(self, what: str, story: str = "") -> None:
+        with self._lock:
+            self.count[what] += 1
+            if story:
+                self.cuts.append(story)
+
+    def _visitor(self, path: str, *, keep: bool) -> None:
+        """On a new connection for each request, or on one as long as the server keeps it."""
+        while not self._stop.is_set():
+            connection = http.client.HTTPConnection(*self._address, timeout=15)
+            try:
+                connection.connect()
+            except OSError:
+                self._note("refused")
+                self._stop.wait(0.02)
+                continue
+            try:
+                while not self._stop.is_set():
+                    connection.request("GET", path, headers={} if keep else {"Connection": "close"})
+                    reply = connection.getresponse()
+                    body = reply.read()
+                    if (reply.status, body) == (200, BODIES[path]):
+                        self._note(f"whole {path}")
+                    else:
+                        self._note("cut", f"{path}: {reply.status}, {len(body)} bytes")
+                    if reply.will_close:
+                        break
+            except (OSError, http.client.HTTPException) as error:
+                self._note("cut", f"{path}: {error!r}")
+            finally:
+                connection.close()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Load"]:
+        plan = [("/", False)] * 6 + [("/", True)] * 4 + [("/slow", False)] * 4 + [("/large", False)] * 2
+        visitors = [threading.Thread(target=self._visitor, args=(path,), kwargs={"keep": keep}) for path, keep in plan]
+        for visitor in visitors:
+            visitor.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for visitor in visitors:
+                visitor.join()
+
+
+def under_load(directory: Path, end: Callable[[Served], object]) -> tuple[Load, float]:
+    """Load, then after a second the end; returns what was counted and how long the end took."""
+    with served(directory, workers=2) as server, Load(server.address).running() as load:
+        time.sleep(1)
+        begin = time.monotonic()
+        end(server)
+        took = time.monotonic() - begin
+        time.sleep(0.2)
+    return load, took
+
+
+def test_term_under_load_cuts_no_reply(tmp_path: Path):
+    load, took = under_load(tmp_path, Served.terminate)
+    assert load.cuts == []
+    assert load.count["whole /slow"] == 4  # each of them was 1 s old, and had 2 s to go
+    assert load.count["whole /"] > 50
+    assert load.count["whole /large"] > 2
+    assert load.count["refused"] > 0
+    assert 1.5 < took < 6
+
+
+def test_the_count_notices_replies_that_are_cut(tmp_path: Path):
+    """The same load, and an end that is known to cut."""
+
+    def kill(server: Served) -> None:
+        workers = server.workers()
+        server.process.kill()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+
+    load, _ = under_load(tmp_path, kill)
+    assert len(load.cuts) >= 4  # the slow ones at least
+
+
+def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
+    with served(tmp_path, workers=1) as server, contextlib.ExitStack() as stack:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        waiting = [stack.enter_context(socket.create_connection(server.address)) for _ in range(20)]
+        for client in waiting:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        server.process.terminate()
+        time.sleep(0.2)
+        os.kill(worker, signal.SIGCONT)
+        for client in waiting:
+            client.settimeout(5)
+            reply = client.recv(65_536)
+            assert reply.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" in reply
+        assert server.process.wait(10) == 0
+
+
+def test_nobody_new_is_let_in_after_term(tmp_path: Path):
+    """A connection made now would be reset when the listening socket closes; its client is to try again later."""
+    with served(tmp_path, workers=1) as server:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGTERM)  # and not its parent, which would start no other one
+        time.sleep(0.2)
+        with socket.socket() as late:
+            late.settimeout(0.15)
+            with pytest.raises(TimeoutError):
+                late.connect(server.address)
+
+
+def test_term_ends_the_server_with_status_0_and_frees_the_port(tmp_path: Path):
+    with served(tmp_path) as server:
+        assert server.terminate() == 0
+        with socket.socket() as next_one:
+            next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            next_one.bind(server.address)
+
+
+def test_an_interrupt_at_the_terminal_is_in_order_too(tmp_path: Path):
+    with served(tmp_path) as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(20) == 0
+
+
+def test_slow_clients_hold_no_server_back_for_long(tmp_path: Path):
+    """Those who send slowly are waited for as long as ever, those who read slowly for the grace."""
+    for kind in (kind for kind in KINDS if kind.name in {"dribbling a body", "silent", "never reading"}):
+        with served(tmp_path, workers=1, bounds="body_seconds=2, head_seconds=2, grace_seconds=3") as server:
+            with SlowClients(server.address, kind, count=10):
+                begin = time.monotonic()
+                status = server.terminate()
+                took = time.monotonic() - begin
+            assert status == 0, kind.name
+            assert took < 6, kind.name

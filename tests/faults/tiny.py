@@ -1,0 +1,45 @@
+"""A WSGI application of four pages, for tests of the server below it."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+LARGE = b"x" * 1_000_000  # more than the kernel buffers for a client that does not read
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """``/`` at once, ``/slow`` after 3 s, ``/large`` much, ``/echo`` what arrived as JSON."""
+    path = environ["PATH_INFO"]
+    status, kind, body = "200 OK", "text/plain", b"hello\n"
+    if path == "/slow":
+        time.sleep(3)
+        body = b"slow\n"
+    elif path == "/large":
+        body = LARGE
+    elif path == "/echo":
+        kind = "application/json"
+        body = json.dumps(
+            {
+                "pid": os.getpid(),
+                "body": environ["wsgi.input"].read().decode("latin-1"),
+                "environ": {key: value for key, value in environ.items() if isinstance(value, str)},
+            }
+        ).encode()
+    elif path == "/broken":
+        raise RuntimeError("a page that breaks")
+    elif path == "/empty":
+        status, body = "204 No Content", b""
+    elif path != "/":
+        status, body = "404 Not Found", f"no such page: {path.encode('latin-1')!r}\n".replace("b'", "'").encode()
+    headers = [("Content-Type", kind)]
+    if status != "204 No Content":
+        headers.append(("Content-Length", str(len(body))))
+    start_response(status, headers)
+    return [body]
+
+
+def factory() -> Callable[..., Iterable[bytes]]:
+    """The same, as something to be called once in each worker."""
+    return application

@@ -1,0 +1,103 @@
+"""What the check of the configuration shows, and that the documents say the same."""
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from app.foundation.secretbox import MasterKey
+from app.foundation.settings import ROOT, SECRETS, Settings
+from app.foundation.sql import Database
+from app.foundation.sql.migrations import migrate
+from app.journeys.diagnosis.model import Check, Facts, Level
+from app.journeys.diagnosis.rules import deviations, worst
+from app.journeys.diagnosis.service import Diagnosis
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Organization, Profile
+from tests.hands import START, HandClock
+
+WORST = Facts(
+    secure=False,
+    sms=True,
+    email=True,
+    plain_smtp=True,
+    plain_twilio=True,
+    security_contact=False,
+    profiles={"acme": "classic", "default": "standard"},
+)
+BEST = Facts(secure=True, sms=False, email=False, plain_smtp=False, plain_twilio=False, security_contact=True)
+
+
+@pytest.fixture
+def diagnosis(tmp_path, chance):
+    settings = Settings(
+        state_dir=tmp_path,
+        smtp_url="smtp://user:very-secret@127.0.0.1",
+        mail_from="keyturn@example.org",
+        redis_url="redis://:very-secret@127.0.0.1/0",
+        twilio_auth_token="very-secret",
+        metrics_token="very-secret",
+        secret_keys=(MasterKey("one", b"very-secret" * 3),),
+    )
+    database = Database(settings.database)
+    yield Diagnosis(settings, database, HandClock(), chance)
+    database.close()
+
+
+def test_every_setting_is_shown_and_no_secret(diagnosis):
+    shown = diagnosis.effective()
+    assert set(shown) == {setting.name.upper() for setting in fields(Settings)} - {"DEMO"}
+    assert "very-secret" not in repr(shown)
+    assert {name for name, value in shown.items() if value == "(hidden)"} == {
+        "SMTP_URL",
+        "REDIS_URL",
+        "TWILIO_AUTH_TOKEN",
+        "METRICS_TOKEN",
+        "SECRET_KEYS",
+    }
+    assert {name for name in SECRETS if shown[name] == ""} == {"DATABASE_URL", "TWILIO_API_KEY_SECRET"}
+
+
+def test_profiles_are_read_where_there_is_a_database(diagnosis, tmp_path):
+    assert diagnosis.profiles() == {}
+    assert list(tmp_path.iterdir()) == []
+    database = Database(f"sqlite:///{tmp_path / 'keyturn.sqlite'}")
+    migrate(database)
+    with database.begin() as transaction:
+        organizations.add(transaction, Organization("1", "acme", Profile.CLASSIC, START))
+    database.close()
+    assert diagnosis.profiles() == {"acme": "classic"}
+    assert "classic" in {deviation.key for deviation in diagnosis.deviations()}
+
+
+def test_what_always_departs_is_always_told():
+    assert [deviation.key for deviation in deviations(BEST)] == [
+        "no-phishing-resistant-option",
+        "totp-window",
+        "argon2id",
+    ]
+
+
+def test_every_departure_has_its_own_cause():
+    told = {deviation.key for deviation in deviations(WORST)} - {deviation.key for deviation in deviations(BEST)}
+    assert told == {
+        "email-pin",
+        "sms-pin",
+        "plain-http",
+        "plain-smtp",
+        "plain-twilio",
+        "no-security-contact",
+        "classic",
+    }
+
+
+def test_the_document_explains_every_departure_in_the_same_order_and_no_other():
+    text = (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## `([a-z0-9-]+)`$", text, re.MULTILINE) == [deviation.key for deviation in deviations(WORST)]
+
+
+def test_the_worst_check_decides():
+    ok, warn, fail = (Check(level.value, level, "") for level in (Level.OK, Level.WARN, Level.FAIL))
+    assert worst([]) is Level.OK
+    assert worst([ok, warn]) is Level.WARN
+    assert worst([ok, fail, warn]) is Level.FAIL

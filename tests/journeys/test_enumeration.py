@@ -1,0 +1,443 @@
+"""Before a proof nothing tells one person from another, or from nobody: answers, work and time (security rule 14).
+
+R-09, A-12, C-18. Three proofs of one thing: every byte and header of every step compared; every SQL statement,
+call to the store and slow hash counted, which no noise can hide; and the time taken, as a stranger would measure it.
+"""
+
+import random
+import re
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import event
+from werkzeug.test import TestResponse
+
+from app.factors.totp import rules as totp
+from app.foundation.sql import Database
+from app.records.attempts import service as attempts
+from app.records.attempts import store
+from app.records.attempts.model import Factor
+from app.records.people.model import Status
+from tests.hands import HandClock
+from tests.portal import PASSWORD, Browser, Portal, opened
+
+PHONE = "+491700000001"
+EMAIL = "jane@example.org"
+# all of one length, so that nothing but what they are can make a difference
+UNKNOWN = "nobody01"
+FREE = ("known001", "inactive", "appless1", "lonely01", "several1", "changeit", "nohash01")
+LOCKED = "locked01"  # by failed sign-ins
+LOCKED_UNKNOWN = "ghost001"  # by as many
+
+
+@dataclass
+class Ledger:
+    """The work that is done for a request, told by those who do it."""
+
+    statements: list[str] = field(default_factory=list)
+    log: Path | None = None  # SQLite's write-ahead log
+    sizes: list[int] = field(default_factory=list)  # of that log, whenever a transaction begins
+
+    def watch(self, database: Database) -> None:
+        engine = database.engine
+        if database.is_sqlite:
+            self.log = Path(f"{database.url.database}-wal")
+
+        def statement(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+            # the end of a savepoint is one step whichever way it goes
+            text = re.sub(r"^(RELEASE|ROLLBACK TO) SAVEPOINT \S+$", "END OF SAVEPOINT", text)
+            self.statements.append(re.sub(r"\s+", " ", text))
+
+        def step(name: str) -> Callable[..., None]:
+            def note(*_: Any) -> None:
+                self.statements.append(f"<{name}>")
+                if name == "begin":
+                    self.weigh()
+
+            return note
+
+        event.listen(engine, "before_cursor_execute", statement)
+        for name in ("begin", "commit", "rollback"):
+            event.listen(engine, name, step(name))
+
+    def weigh(self) -> None:
+        if self.log is not None and self.log.exists():
+            self.sizes.append(self.log.stat().st_size)
+
+    def written(self) -> tuple[bool, ...]:
+        """Which transactions had something to write to the disk: one that had not is faster by an fsync."""
+        self.weigh()
+        return tuple(after > before for before, after in zip(self.sizes, self.sizes[1:], strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one request was answered, with whatever differs by chance taken out, and what it took."""
+
+    step: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    statements: tuple[str, ...]
+    written: tuple[bool, ...]
+    calls: tuple[tuple[str, int], ...]
+    hashes: int
+
+
+def plain(answer: TestResponse, user_id: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Headers and body with placeholders for tokens, numbers of requests, cookies' values and the typed User ID."""
+    body = re.sub(r'(name="csrf_token" value=")[A-Za-z0-9._-]{60,200}"', r'\1TOKEN"', answer.text)
+    body = body.replace(answer.headers["X-Request-Id"], "N" * 32).replace(user_id, "USER-ID.")
+    # tokens are compressed, so the length of a page differs by chance
+    assert answer.headers.get("Content-Length", str(len(answer.data))) == str(len(answer.data))
+    by_chance: dict[str, Callable[[str], str]] = {
+        "X-Request-Id": lambda value: re.sub(r"^[0-9a-f]{32}$", "N" * 32, value),
+        "Set-Cookie": lambda value: re.sub(r"=[^;]*", lambda found: f"=({len(found[0])} characters)", value, count=1),
+        "Content-Length": lambda _: "the body's",
+    }
+    return tuple((name, by_chance.get(name, str)(value)) for name, value in answer.headers.items()), body
+
+
+class Walk:
+    """The same steps by everybody, side by side at the same moment."""
+
+    def __init__(self, portal: Portal, store_url: str, people: Sequence[str]) -> None:
+        self.portal = portal
+        self.people = people
+        self.seen: dict[str, list[Seen]] = {user_id: [] for user_id in people}
+        self._browsers: dict[str, Browser] = {}
+        self._ledger = Ledger()
+        self._ledger.watch(portal.base.database)
+        self._client = redis.Redis.from_url(store_url)
+        self._quiet = {"info", "config", "client", "hello", "select", "script"}
+        self.wrong = self._wrong_code()
+
+    def _wrong_code(self) -> str:
+        """A code that is nobody's for the next three days."""
+        now = totp.step_at(self.portal.base.clock.now())
+        near = {totp.hotp(seed, now + step) for seed in self.portal.seeds.values() for step in range(-30, 8_700)}
+        return next(code for code in (f"{n:06d}" for n in range(1_000_000)) if code not in near)
+
+    def _calls(self) -> dict[str, int]:
+        stats = self._client.info("commandstats")
+        names = {name.removeprefix("cmdstat_"): counts["calls"] for name, counts in stats.items()}
+        return {name: calls for name, calls in names.items() if name.partition("|")[0] not in self._quiet}
+
+    def begin(self) -> None:
+        """A new browser for each, of a network of its own."""
+        if self.portal.base.database.is_sqlite:
+            # else it would be done in the middle, and the log would begin anew without growing
+            with self.portal.base.database.read() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._browsers = {
+            user_id: self.portal.browser(REMOTE_ADDR=f"192.0.2.{100 + place}")
+            for place, user_id in enumerate(self.people)
+        }
+
+    def step(self, name: str, act: Callable[[Browser, str], TestResponse], *, expected: int) -> None:
+        """One request of each; nobody's status may be another."""
+        for user_id, browser in self._browsers.items():
+            before, hashes = self._calls(), self.portal.base.hasher.done
+            self._ledger.statements.clear()
+            self._ledger.sizes.clear()
+            answer = act(browser, user_id)
+            statements, written = tuple(self._ledger.statements), self._ledger.written()
+            calls = {key: value - before.get(key, 0) for key, value in self._calls().items()}
+            made = tuple(sorted((key, value) for key, value in calls.items() if value))
+            assert answer.status_code == expected, (name, user_id, answer.text)
+            headers, body = plain(answer, user_id)
+            hashed = self.portal.base.hasher.done - hashes
+            self.seen[user_id].append(Seen(name, expected, headers, body, statements, written, made, hashed))
+
+    def get(self, path: str, *, expected: int = 200) -> None:
+        self.step(f"GET {path}", lambda browser, user_id: browser.get(path.format(user_id=user_id)), expected=expected)
+
+    def post(self, path: str, *, expected: int, **fields: Any) -> None:
+        def act(browser: Browser, user_id: str) -> TestResponse:
+            return browser.post(path, **{name: value.format(user_id=user_id) for name, value in fields.items()})
+
+        self.step(f"POST {path} {expected}", act, expected=expected)
+
+    def right_code(self, *, expected: int) -> None:
+        """The code that the person's app shows now, where they have one."""
+
+        def act(browser: Browser, user_id: str) -> TestResponse:
+            code = self.portal.code(user_id) if user_id in self.portal.seeds else self.wrong
+            return browser.post("/recovery/token", code=code)
+
+        self.step(f"POST /recovery/token with the right code {expected}", act, expected=expected)
+
+    def compare(self, one: str, other: str) -> None:
+        """Nothing may differ."""
+        assert len(self.seen[one]) == len(self.seen[other]) > 0
+        for mine, theirs in zip(self.seen[one], self.seen[other], strict=True):
+            assert mine == theirs, f"{one} and {other} differ at {mine.step}"
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@pytest.fixture
+def crowd(database, valkey_url, clock, keyring) -> Iterator[Portal]:
+    """Everybody whom a stranger might ask for, on each kind of database in turn."""
+    with opened(database, valkey_url, clock, keyring) as portal:
+        both: dict[str, Any] = {"phone": PHONE, "email": EMAIL}
+        portal.add("known001", **both)
+        portal.add("inactive", **both, status=Status.INACTIVE)
+        portal.add("appless1", **both, app=False)
+        portal.add("lonely01")
+        several = portal.add("several1", **both)
+        portal.add("changeit", **both, must_change=True)
+        portal.add("nohash01", **both, password="")
+        portal.add(LOCKED, **both)
+        with portal.base.database.begin() as transaction:
+            for _ in range(4):
+                portal.means.apps.bind(
+                    transaction,
+                    person_id=several.id,
+                    seed=portal.base.chance.octets(20),
+                    label="Phone",
+                    now=clock.now(),
+                    usable_from=clock.now(),
+                )
+        yield portal
+
+
+def walk_recovery(walk: Walk, clock: HandClock) -> None:
+    """As far as one comes without a proof, and well into being blocked."""
+    walk.begin()
+    walk.get("/recovery?user_id={user_id}")
+    walk.post("/recovery", user_id="{user_id}", expected=303)
+    walk.get("/recovery/token")
+    for early in ("pin", "pin/send", "password", "unlock", "done"):
+        walk.get(f"/recovery/{early}", expected=303)
+    walk.get("/recovery/pin/status", expected=409)
+    walk.get("/recovery/other-ways")
+    for path, fields in (
+        ("/recovery/pin", {"pin": "123456"}),
+        ("/recovery/pin/send", {"channel": "sms"}),
+        ("/recovery/password", {"new_password": "x" * 20, "confirm_password": "x" * 20}),
+        ("/recovery/unlock", {}),
+    ):
+        walk.post(path, expected=409, **fields)
+    walk.get("/recovery/token")
+    walk.post("/recovery/token", code="", expected=422)
+    walk.post("/recovery/token", code="12345", expected=422)
+    for _ in range(5):
+        walk.post("/recovery/token", code=walk.wrong, expected=422)
+    # blocked: right and wrong get one answer, and it says how long
+    for _ in range(2):
+        walk.post("/recovery/token", code=walk.wrong, expected=429)
+        walk.right_code(expected=429)
+    walk.get("/recovery/token")
+    clock.advance(30)
+    walk.post("/recovery/token", code=walk.wrong, expected=422)
+    clock.advance(120)
+    # the day's share of strangers is used up
+    walk.post("/recovery/token", code=walk.wrong, expected=429)
+    walk.right_code(expected=429)
+    # a new flow gives nothing back
+    walk.get("/recovery?user_id=")
+    walk.post("/recovery", user_id=" {user_id} ", expected=303)
+    walk.get("/recovery/token")
+    walk.post("/recovery/token", code=walk.wrong, expected=429)
+    clock.advance(900)
+    walk.get("/recovery/token", expected=303)
+    walk.post("/recovery/token", code=walk.wrong, expected=409)
+
+
+def walk_sign_in(walk: Walk, clock: HandClock) -> None:
+    """Wrong passwords until blocked and beyond, then on to the recovery that the sign-in page leads to."""
+    walk.begin()
+    walk.get("/sign-in")
+    walk.post("/sign-in", user_id="{user_id}", expected=303)
+    walk.get("/sign-in/password")
+    walk.get("/sign-in/verify", expected=303)
+    walk.post("/sign-in/password", password="", expected=422)
+    for number in range(5):
+        walk.post("/sign-in/password", password=f"wrong {number}", expected=422)
+        if number == 2:  # the same again is not counted
+            walk.post("/sign-in/password", password="wrong 2", expected=422)
+    walk.post("/sign-in/password", password="wrong 6", expected=429)
+    walk.post("/sign-in/password", password=PASSWORD, expected=429)
+    walk.post("/sign-in/password", password="wrong 2", expected=429)
+    walk.get("/sign-in/password")
+    clock.advance(30)
+    walk.post("/sign-in/password", password="wrong 7", expected=422)
+    walk.post("/sign-in/password", password="wrong 8", expected=429)
+    walk.get("/recovery", expected=303)
+    walk.get("/recovery/token")
+    walk.post("/recovery/token", code="", expected=422)
+
+
+def walk_locked(walk: Walk) -> None:
+    """What those meet whom others have locked out."""
+    walk.begin()
+    walk.get("/sign-in")
+    walk.post("/sign-in", user_id="{user_id}", expected=303)
+    walk.get("/sign-in/password")
+    walk.post("/sign-in/password", password="wrong", expected=429)
+    walk.post("/sign-in/password", password=PASSWORD, expected=429)
+
+
+def warm_up(portal: Portal) -> None:
+    """Scripts in the store, templates compiled, spare rows made: once, and not for the first who is asked for."""
+    with portal.base.database.begin() as transaction:
+        for number in range(500):
+            row = attempts._row(portal.means.tries.subject(f"warm{number}", None))
+            for factor in (Factor.PASSWORD, Factor.APP):
+                store.lock(transaction, row, factor)
+    browser = portal.browser(REMOTE_ADDR="198.51.100.1")
+    browser.recover_to_token("somebody")
+    browser.post("/recovery/token", code="000000")
+    browser.get("/sign-in")
+    browser.post("/sign-in", user_id="somebody")
+    browser.get("/sign-in/password")
+    browser.post("/sign-in/password", password="x")
+
+
+def test_nobody_differs_from_nobody_in_any_byte_header_or_work(crowd, valkey_url, clock):
+    warm_up(crowd)
+    for user_id in (LOCKED, LOCKED_UNKNOWN):
+        stranger = crowd.browser(REMOTE_ADDR="198.51.100.9")
+        stranger.get("/sign-in")
+        stranger.post("/sign-in", user_id=user_id)
+        stranger.get("/sign-in/password")
+        for number in range(5):
+            assert stranger.post("/sign-in/password", password=f"{user_id}{number}").status_code == 422
+    locked = Walk(crowd, valkey_url, (LOCKED, LOCKED_UNKNOWN))
+    walk_locked(locked)
+    locked.compare(LOCKED, LOCKED_UNKNOWN)
+    locked.close()
+
+    everybody = Walk(crowd, valkey_url, (UNKNOWN, *FREE, LOCKED, LOCKED_UNKNOWN))
+    walk_recovery(everybody, clock)
+    for user_id in everybody.people:
+        everybody.compare(user_id, UNKNOWN)
+    everybody.close()
+
+    clock.advance(2 * 86_400)
+    free = Walk(crowd, valkey_url, (UNKNOWN, *FREE))
+    walk_sign_in(free, clock)
+    for user_id in free.people:
+        free.compare(user_id, UNKNOWN)
+    free.close()
+
+    # the walks went where they should: hashes, statements, refusals and waits were there to be compared
+    told = everybody.seen[UNKNOWN] + free.seen[UNKNOWN]
+    assert sum(one.hashes for one in told) == 7
+    assert max(len(one.statements) for one in told) > 10
+    if crowd.base.database.is_sqlite:
+        assert max(sum(one.written) for one in told) == 2  # a try is counted in a write of its own
+    assert {one.status for one in told} == {200, 303, 409, 422, 429}
+    waits = {dict(one.headers).get("Retry-After") for one in told if one.status == 429}
+    assert len(waits) > 2
+    assert None not in waits
+
+
+# ---- time
+
+ROUNDS = 20
+TIMES = 4  # that a round does each step
+SPREAD = 0.05  # of a request's time: what a difference of medians may be
+CERTAIN = 3  # standard errors
+
+
+class Pair:
+    """Somebody known and nobody, side by side, each in a browser and a network of their own."""
+
+    def __init__(self, portal: Portal, place: str, dice: random.Random) -> None:
+        portal.add(f"known{place}", phone=PHONE, email=EMAIL)
+        self._dice = dice
+        self._people = (f"known{place}", f"noone{place}")
+        self._browsers = [portal.browser(REMOTE_ADDR=f"2001:db8:{who}:{place}::1") for who in range(2)]
+        self.wrong = portal.wrong_code(f"known{place}")
+        self.times: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def post(self, step: str, path: str, *, expected: int, **fields: Any) -> None:
+        def act(browser: Browser, user_id: str) -> TestResponse:
+            return browser.post(path, **{name: value.format(user_id=user_id) for name, value in fields.items()})
+
+        self._both(step, act, expected)
+
+    def get(self, step: str, path: str) -> None:
+        self._both(step, lambda browser, _: browser.get(path), 200)
+
+    def _both(self, step: str, act: Callable[[Browser, str], TestResponse], expected: int) -> None:
+        spent = [0.0, 0.0]
+        for who in self._dice.sample([0, 1], 2):
+            begin = time.perf_counter()
+            answer = act(self._browsers[who], self._people[who])
+            spent[who] = time.perf_counter() - begin
+            assert answer.status_code == expected
+        self.times[step].append((spent[0], spent[1]))
+
+
+def measure(portal: Portal, number: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds for (somebody known, nobody) at each step, side by side and in changing order."""
+    times: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    dice = random.Random(number)
+    for turn in range(ROUNDS):
+        pair = Pair(portal, f"{number}{turn:03d}", dice)
+        pair.get("", "/sign-in")
+        for _ in range(TIMES):
+            pair.post("begin a recovery", "/recovery", user_id="{user_id}", expected=303)
+            pair.get("page of the code", "/recovery/token")
+            pair.post("wrong code", "/recovery/token", code=pair.wrong, expected=422)
+        for _ in range(TIMES):
+            pair.post("begin to sign in", "/sign-in", user_id="{user_id}", expected=303)
+            pair.get("page of the password", "/sign-in/password")
+            pair.post("wrong password", "/sign-in/password", password=f"{dice.random()}", expected=422)
+        pair.post("", "/sign-in/password", password="the fifth", expected=422)
+        for _ in range(TIMES):
+            pair.post("wrong password while blocked", "/sign-in/password", password="x", expected=429)
+        pair.post("", "/recovery", user_id="{user_id}", expected=303)
+        pair.post("", "/recovery/token", code=pair.wrong, expected=422)
+        for _ in range(TIMES):
+            pair.post("wrong code while blocked", "/recovery/token", code=pair.wrong, expected=429)
+        for step, seconds in pair.times.items():
+            if step:
+                times[step] += seconds
+    return times
+
+
+def telling(pairs: Sequence[tuple[float, float]], number: int) -> str:
+    """How the two can be told apart by time; empty where they cannot."""
+    dice = random.Random(number)
+    differences = [one - other for one, other in pairs]
+    middle = statistics.median(differences)
+    usual = statistics.median(min(pair) for pair in pairs)
+    error = statistics.stdev(statistics.median(dice.choices(differences, k=len(differences))) for _ in range(200))
+    if abs(middle) <= max(SPREAD * usual, CERTAIN * error):
+        return ""
+    return f"{middle * 1e6:+.0f} µs of {usual * 1e6:.0f} (standard error {error * 1e6:.0f})"
+
+
+def test_nobody_takes_longer_or_shorter_than_nobody(database, valkey_url, clock, keyring):
+    """A step counts as telling if it is so in three measurements one after the other: noise never is."""
+    wide: dict[str, Any] = {"limit_starts_per_address": 100_000, "limit_tries_per_address": 100_000}
+    # hashing so slow that leaving it out would show, and fast enough to be done some hundred times
+    costly: dict[str, Any] = {"argon2_memory_kib": 4_096, "argon2_passes": 1}
+    with opened(database, valkey_url, clock, keyring, **wide, **costly) as portal:
+        warm_up(portal)
+        suspects: set[str] | None = None
+        found: dict[str, list[str]] = defaultdict(list)
+        for number in range(3):
+            clock.advance(86_400)
+            now = set()
+            for step, pairs in measure(portal, number).items():
+                told = telling(pairs, number)
+                if told:
+                    now.add(step)
+                    found[step].append(told)
+            suspects = now if suspects is None else suspects & now
+            if not suspects:
+                return
+    pytest.fail("; ".join(f"{step}: {found[step]}" for step in sorted(suspects or ())))

@@ -1,0 +1,427 @@
+"""Every page in every state, with made-up contexts, behind the real Content-Security-Policy and nothing else.
+
+`python -m tests.pages.gallery` serves it for the eyes; test_gallery.py walks through it with a browser.
+"""
+
+import dataclasses
+import gettext
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, redirect, render_template, request, send_file
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from app.foundation.refusals import Code
+
+ROOT = Path(__file__).resolve().parents[2]
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+TOKEN = "ImI5ZGM1M2I1Y2U0ZTQ4ZTdhY2Q3YjY5YzE4ODc3YzIwMWY4ZmE2Njki.aLbPxw.0dUxVZr0Yqk1mN8yqkTdhbmO0Xs"  # as long as real
+HASH = "0123456789abcdef"
+SUPPORT = {"phone": "+49 30 5550 100", "email": "help@example.org", "hours": "Mon-Fri 8:00-18:00"}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a template reads of a refusal."""
+
+    code: Code
+    field: str = ""
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    retry_after: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A page in one state."""
+
+    template: str
+    context: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    status: int = 200
+    path: str = ""
+    demo: bool = False
+    no_support: bool = False
+
+
+def _errors(*refusals: Refused) -> dict[str, list[Refused]]:
+    errors: dict[str, list[Refused]] = {}
+    for refused in refusals:
+        errors.setdefault(refused.field, []).append(refused)
+    return errors
+
+
+def _one(code: Code, where: str, retry_after: int = 0, **details: Any) -> dict[str, Any]:
+    return {"errors": _errors(Refused(code, where, details, retry_after))}
+
+
+_PHONE = {"channel": "sms", "destination": "+49 ••• ••• 4567"}
+_MAIL = {"channel": "email", "destination": "j•••@e•••.org"}
+_RULES = [
+    {"key": "min_length", "params": {"count": 12}, "live": True},
+    {"key": "max_length", "params": {"count": 256}, "live": True},
+    {"key": "common", "params": {}, "live": False},
+    {"key": "context", "params": {}, "live": False},
+    {"key": "current", "params": {}, "live": False},
+    {"key": "history", "params": {"count": 4}, "live": False},
+    {"key": "confirm", "params": {}, "live": True},
+]
+_ALL_BROKEN = [{"rule": rule["key"], "params": rule["params"]} for rule in _RULES]
+
+
+def _pin(**changes: Any) -> dict[str, Any]:
+    pin = {
+        **_PHONE,
+        "state": "sent",
+        "resend_in": 27,
+        "expires_in": 272,
+        "tries_left": 5,
+        "digits": 6,
+        "earlier_void": False,
+        "alternatives": [_MAIL],
+        "can_resend": True,
+        "refused": "",
+        "retry_after": 0,
+    }
+    return {"pin": {**pin, **changes}, "user_id": "jane", "errors": {}}
+
+
+def _password(**changes: Any) -> dict[str, Any]:
+    page: dict[str, Any] = {
+        "user_id": "jane",
+        "rules": _RULES,
+        "passwordrules": "minlength: 12; maxlength: 256; allowed: ascii-printable;",
+        "can_unlock": False,
+        "errors": {},
+    }
+    return {**page, **changes}
+
+
+def _refusal(status: int, code: Code | str = "", retry_after: int = 0, due: str = "") -> Case:
+    context = {
+        "status": status,
+        "code": code,
+        "retry_after": retry_after,
+        "due": due,
+        "request_id": "5f2a91c07be44d0c9a63d0b1f7e2c815",
+    }
+    return Case("errors/refusal.html", context, status)
+
+
+def _person(user_id: str, name: str, story: str, **changes: Any) -> dict[str, Any]:
+    key = "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP"
+    person = {
+        "user_id": user_id,
+        "name": name,
+        "story": story,
+        "password": "correct horse battery",
+        "phone": "+49 ••• ••• 4567",
+        "email": f"{user_id}@example.org",
+        "code": "755224",
+        "seconds_left": 17,
+        "uri": f"otpauth://totp/Keyturn:{user_id}?secret={key.replace(' ', '')}&issuer=Keyturn",
+        "key": key,
+        "qr_url": "/qr.svg",
+    }
+    return {**person, **changes}
+
+
+_CAST = [
+    _person("jane", "Jane Miller", "locked"),
+    _person("omar", "Omar Haddad", "no_phone", phone=""),
+    _person("ana", "Ana Souza", "slow_clock", seconds_left=4),
+    _person("sam", "Sam Okafor", "support"),
+    _person("ada", "Ada Novak", "administrator", code="", uri="", key="", qr_url=""),
+]
+MESSAGES = [
+    {
+        "channel": "sms",
+        "to": "+49 30 5550 4567",
+        "subject": "",
+        "body": "Your one-time PIN for Keyturn, good for 5 min:\n482913\nOur staff never ask.\n\n@127.0.0.1 #482913",
+        "at": 1790000100,
+        "at_text": "14:15",
+    },
+    {
+        "channel": "email",
+        "to": "jane@example.org",
+        "subject": "Your password was changed",
+        "body": "Hello,\n\nyour password was changed on 21 September 2026 at 14:13 UTC.\n\nIf it was not you, tell us.",
+        "at": 1790000000,
+        "at_text": "14:13",
+    },
+    {
+        "channel": "email",
+        "to": "omar@example.org",
+        "subject": "Your one-time PIN",
+        "body": "Your one-time PIN, good for 10 minutes:\n\n30581746\n\nStaff never ask for it.",
+        "at": 1789999000,
+        "at_text": "13:56",
+    },
+]
+
+_LONG = "a.very.long.user-id.of.the.kind.that.directories.like.to.give@subsidiary.example.org"
+_WRONG = Refused(Code.PASSWORD_RULES, "new_password", {"broken": _ALL_BROKEN[:1] + _ALL_BROKEN[2:3], "strength": None})
+
+CASES: dict[str, Case] = {
+    "sign-in": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in"),
+    "sign-in-missing": Case("signin/user_id.html", {"user_id": "", **_one(Code.MISSING, "user_id")}, 422, "/sign-in"),
+    "sign-in-demo": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in", demo=True),
+    "password": Case("signin/password.html", {"user_id": "jane", "errors": {}}, path="/sign-in/password"),
+    "password-long-id": Case("signin/password.html", {"user_id": _LONG, "errors": {}}, no_support=True),
+    "password-wrong": Case("signin/password.html", {"user_id": "jane", **_one(Code.WRONG_PASSWORD, "password")}, 422),
+    "password-blocked": Case(
+        "signin/password.html", {"user_id": "jane", **_one(Code.TOO_MANY_TRIES, "password", 240)}, 429
+    ),
+    "verify": Case("signin/verify.html", {"user_id": "jane"}),
+    "recovery": Case("recovery/user_id.html", {"user_id": "jane", "errors": {}}, path="/recovery"),
+    "recovery-two-errors": Case(
+        "recovery/user_id.html",
+        {"user_id": "jane", "errors": _errors(Refused(Code.BAD_CHARACTERS, "user_id"), Refused(Code.MISSING, "x"))},
+        422,
+    ),
+    "recovery-no-field": Case("recovery/user_id.html", {"user_id": "jane", **_one(Code.TOO_MANY_STARTS, "", 600)}, 429),
+    "token": Case("recovery/token.html", {"user_id": "jane", "errors": {}}, path="/recovery/token"),
+    "token-wrong": Case("recovery/token.html", {"user_id": "jane", **_one(Code.WRONG_CODE, "code")}, 422),
+    "token-used": Case("recovery/token.html", {"user_id": "jane", **_one(Code.CODE_USED, "code")}, 422),
+    "token-slow": Case(
+        "recovery/token.html",
+        {"user_id": "jane", **_one(Code.CLOCK_OFF, "code", half_minutes=3, direction="slow")},
+        422,
+    ),
+    "token-fast": Case(
+        "recovery/token.html",
+        {"user_id": "jane", **_one(Code.CLOCK_OFF, "code", half_minutes=1, direction="fast")},
+        422,
+    ),
+    "other-ways": Case("recovery/other_ways.html"),
+    "other-ways-no-support": Case("recovery/other_ways.html", no_support=True),
+    "pin-queued": Case("recovery/pin.html", _pin(state="queued", resend_in=30), path="/recovery/pin"),
+    "pin-sent": Case("recovery/pin.html", _pin(), path="/recovery/pin"),
+    "pin-delivered": Case("recovery/pin.html", _pin(state="delivered", resend_in=0), path="/recovery/pin"),
+    "pin-failed": Case("recovery/pin.html", _pin(state="failed"), path="/recovery/pin"),
+    "pin-failed-alone": Case("recovery/pin.html", _pin(state="failed", alternatives=[])),
+    "pin-unknown": Case("recovery/pin.html", _pin(state="unknown", resend_in=0), path="/recovery/pin"),
+    "pin-email": Case(
+        "recovery/pin.html",
+        _pin(**_MAIL, digits=8, earlier_void=True, alternatives=[_PHONE], resend_in=119, expires_in=598),
+    ),
+    "pin-email-alone": Case("recovery/pin.html", _pin(**_MAIL, digits=8, alternatives=[], expires_in=598)),
+    "pin-wrong": Case("recovery/pin.html", {**_pin(tries_left=2), **_one(Code.WRONG_PIN, "pin")}, 422),
+    "pin-expired": Case("recovery/pin.html", _pin(state="delivered", expires_in=0, resend_in=0)),
+    "pin-expired-error": Case(
+        "recovery/pin.html", {**_pin(expires_in=0, resend_in=0), **_one(Code.PIN_EXPIRED, "pin")}, 422
+    ),
+    "pin-over": Case("recovery/pin.html", {**_pin(tries_left=0, resend_in=0), **_one(Code.PIN_SPENT, "pin")}, 422),
+    "pin-no-resend": Case("recovery/pin.html", _pin(can_resend=False, resend_in=0)),
+    "pin-too-soon": Case("recovery/pin.html", {**_pin(), **_one(Code.TOO_SOON, "channel", 27)}, 429),
+    "pin-not-sent": Case(
+        "recovery/pin.html",
+        _pin(
+            destination="", state="failed", expires_in=0, resend_in=0, refused=Code.TOO_MANY_MESSAGES, retry_after=900
+        ),
+    ),
+    "pin-no-contact": Case(
+        "recovery/pin.html",
+        _pin(
+            destination="",
+            state="failed",
+            expires_in=0,
+            resend_in=0,
+            alternatives=[],
+            can_resend=False,
+            refused=Code.NO_CHANNEL,
+        ),
+    ),
+    "new-password": Case("recovery/password.html", _password(), path="/recovery/password"),
+    "new-password-unlock": Case("recovery/password.html", _password(can_unlock=True), path="/recovery/password"),
+    "new-password-rules": Case(
+        "recovery/password.html",
+        _password(
+            **_one(
+                Code.PASSWORD_RULES,
+                "new_password",
+                broken=_ALL_BROKEN,
+                strength={"score": 0, "advice": ["very_common", "add_words", "capitals_help_little"]},
+            ),
+            can_unlock=True,
+        ),
+        422,
+    ),
+    "new-password-two-errors": Case(
+        "recovery/password.html",
+        _password(errors=_errors(_WRONG, Refused(Code.NOT_THE_SAME, "confirm_password"))),
+        422,
+    ),
+    "done": Case(
+        "recovery/done.html", {"kind": "password", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane"}
+    ),
+    "done-others-ended": Case(
+        "recovery/done.html", {"kind": "password", "told": [_MAIL], "recoveries_ended": 2, "user_id": "omar"}
+    ),
+    "done-unlock": Case(
+        "recovery/done.html", {"kind": "unlock", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane"}
+    ),
+    "400": _refusal(400),
+    "400-csrf": _refusal(400, "csrf"),
+    "403": _refusal(403),
+    "404": _refusal(404),
+    "405": _refusal(405),
+    "409": _refusal(409, Code.OUT_OF_ORDER, due="/recovery/pin"),
+    "409-expired": _refusal(409, Code.FLOW_EXPIRED),
+    "409-lost": _refusal(409, Code.FLOW_LOST),
+    "409-spent": _refusal(409, Code.PIN_SPENT, due="/recovery"),
+    "409-not-locked": _refusal(409, Code.NOT_LOCKED, due="/recovery/password"),
+    "413": _refusal(413),
+    "429": _refusal(429, Code.TOO_MANY_TRIES, 27, "/recovery/token"),
+    "429-starts": _refusal(429, Code.TOO_MANY_STARTS, 600),
+    "500": _refusal(500),
+    "503": _refusal(503, Code.HASHER_BUSY, 5, "/sign-in/password"),
+    "demo": Case("demo/index.html", {"cast": _CAST, "messages": MESSAGES, "failing": set()}, path="/demo", demo=True),
+    "demo-failing": Case(
+        "demo/index.html", {"cast": _CAST, "messages": [], "failing": {"sms", "email"}}, path="/demo", demo=True
+    ),
+}
+
+RECOVERY = ("recovery", "token", "pin-sent", "new-password-unlock", "done")  # one whole recovery
+
+
+class Gallery:
+    """The application, and the hands that tests have in it."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, dict[str, str]]] = []
+        self.status: dict[str, Any] = {}  # what /recovery/pin/status answers; empty: what the asking page shows
+        self.asked = 0
+        self.brand = "#1f4e8c"
+        self.app = self._build()
+
+    def _build(self) -> Flask:
+        app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=None)
+        app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "extensions": ["jinja2.ext.i18n"]}
+        app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+            lambda text: _catalogue().gettext(text),
+            lambda one, many, count: _catalogue().ngettext(one, many, count),
+            newstyle=True,
+        )
+
+        app.jinja_env.globals.update(
+            languages=LANGUAGES,
+            brand_name="Keyturn",
+            static_url=lambda name: f"/static/{HASH}/{name}",
+            csrf_token=lambda: TOKEN,
+        )
+
+        @app.context_processor
+        def _globals() -> dict[str, Any]:
+            return {"language": g.language}
+
+        @app.after_request
+        def _headers(response: Response) -> Response:
+            response.headers["Content-Security-Policy"] = CSP
+            response.headers.setdefault(
+                "Cache-Control", "max-age=3600" if request.path.startswith("/static/") else "no-store"
+            )
+            return response
+
+        @app.before_request
+        def _take() -> Response | None:
+            g.language = "en"
+            if request.method != "POST":
+                return None
+            self.posts.append((request.path, request.form.to_dict()))
+            time.sleep(0.5)  # long enough for a second press
+            return redirect("/en/verify", 303)  # type: ignore[return-value]
+
+        @app.get("/<any(en, de):language>/<name>")
+        def page(language: str, name: str) -> tuple[str, int]:
+            g.language = language
+            return self.render(name), CASES[name].status
+
+        @app.get(f"/static/{HASH}/<name>")
+        def static_file(name: str) -> Response:
+            if name == "brand.css":
+                css = Response(f":root{{--brand:{self.brand}}}", mimetype="text/css")
+                css.cache_control.no_store = True
+                return css
+            return send_file(ROOT / "static" / name)
+
+        @app.get("/recovery/pin/status")
+        def status() -> Response:
+            self.asked += 1
+            asking = CASES[(request.referrer or "").rpartition("/")[2]].context["pin"]
+            answered = ("channel", "destination", "state", "resend_in", "expires_in", "tries_left")
+            return jsonify({name: asking[name] for name in answered} | self.status)
+
+        @app.get("/demo/inbox")
+        def inbox() -> Response:
+            cast = [{"user_id": "jane", "code": "287082", "seconds_left": 29}]
+            late = {**MESSAGES[0], "body": "One more.\n\n130495", "at_text": "14:16"}
+            return jsonify({"cast": cast, "messages": [late, *MESSAGES]})
+
+        @app.get("/qr.svg")
+        def qr() -> Response:
+            squares = "".join(f"<path d='M{i * 7 % 23} {i * 11 % 25}h1v1h-1z'/>" for i in range(220))
+            svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='-1 -1 27 27'>{squares}</svg>"
+            return Response(svg, mimetype="image/svg+xml")
+
+        @app.get("/")
+        def index() -> str:
+            links = "".join(
+                f"<li>{name}: <a href='/en/{name}'>en</a> <a href='/de/{name}'>de</a></li>" for name in CASES
+            )
+            return f"<!doctype html><title>Gallery</title><ul>{links}</ul>"
+
+        return app
+
+    def render(self, name: str) -> str:
+        """The HTML of a case, in the language of the present request."""
+        case = CASES[name]
+        support = dict.fromkeys(SUPPORT, "") if case.no_support else SUPPORT
+        context: dict[str, Any] = {"support": support, "path": case.path or "/recovery", "demo": case.demo}
+        return render_template(case.template, **context, **case.context)
+
+    def html(self, name: str, language: str = "en") -> str:
+        """The HTML of a case without a server."""
+        with self.app.test_request_context("/"):
+            g.language = language
+            return self.render(name)
+
+
+def _catalogue() -> gettext.NullTranslations:
+    if g.language == "en":
+        return gettext.NullTranslations()
+    return gettext.translation("keyturn", ROOT / "translations", languages=[g.language])
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """No line per request."""
+
+
+@contextmanager
+def serving(gallery: Gallery, port: int = 0) -> Iterator[str]:
+    """The gallery on a loopback port; yields its address."""
+    server = make_server("127.0.0.1", port, gallery.app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    with serving(Gallery(), 8471) as address:
+        print(f"{address}/ (Ctrl-C ends it)")  # noqa: T201
+        threading.Event().wait()

@@ -1,0 +1,232 @@
+"""The whole portal on real stores, with a phone and a mailbox at the edge, walked through its doors."""
+
+import html
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+from werkzeug.test import Client, TestResponse
+
+from app.factors.totp import rules as totp
+from app.foundation.chance import Chance, SystemChance
+from app.foundation.clock import Clock
+from app.foundation.secretbox import Keyring
+from app.foundation.settings import Settings
+from app.foundation.sql import Database
+from app.records.attempts.model import Door, Factor
+from app.records.delivery.worker import Worker
+from app.records.people.model import Person, Status
+from app.wiring import Foundation, Means, build_foundation, build_means, build_web, build_worker
+from tests.cast import add_person
+from tests.edges import ACCOUNT, API_KEY, API_SECRET, Mailbox, Phone
+
+PASSWORD = "correct horse battery staple"
+NEW_PASSWORD = "another fine long passphrase"
+WEAK_ENOUGH = {"argon2_memory_kib": 64, "argon2_passes": 1}  # real hashing at its cheapest
+
+
+def test_settings(**overrides: Any) -> Settings:
+    """Settings as a test wants them: unchecked, so that hashing may be cheap."""
+    values: dict[str, Any] = {
+        "public_url": "http://localhost",
+        "mail_from": "keyturn@example.org",
+        "twilio_account_sid": ACCOUNT,
+        "twilio_api_key_sid": API_KEY,
+        "twilio_api_key_secret": API_SECRET,
+        "twilio_from": "+15005550006",
+        "support_phone": "+1 555 0100",
+        "support_email": "help@example.org",
+        "hashing_slots": 2,
+        **WEAK_ENOUGH,
+    }
+    return Settings(**{**values, **overrides})
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]
+
+
+@dataclass
+class Portal:
+    """The portal and what stands around it."""
+
+    base: Foundation
+    means: Means
+    web: Flask
+    worker: Worker
+    phone: Phone
+    mailbox: Mailbox
+    seeds: dict[str, bytes] = field(default_factory=dict)
+
+    def add(
+        self,
+        user_id: str,
+        *,
+        phone: str = "",
+        email: str = "",
+        password: str = PASSWORD,
+        app: bool = True,
+        status: Status = Status.ACTIVE,
+        must_change: bool = False,
+        language: str = "en",
+    ) -> Person:
+        """Somebody with a password, contacts and an app."""
+        now = self.base.clock.now()
+        new = self.means.passwords.first(password) if password else None
+        with self.base.database.begin() as transaction:
+            person = add_person(
+                transaction, user_id, self.base.chance, phone=phone, email=email, status=status, language=language
+            )
+            if new is not None:
+                self.means.passwords.first_password(transaction, person.id, new, must_change=must_change, now=now)
+            if app:
+                seed = self.seeds[user_id] = self.base.chance.octets(20)
+                self.means.apps.bind(
+                    transaction, person_id=person.id, seed=seed, label="Phone", now=now, usable_from=now
+                )
+        return person
+
+    def code(self, user_id: str, offset: int = 0) -> str:
+        """What the person's app shows, or showed so many steps from now."""
+        return totp.hotp(self.seeds[user_id], totp.step_at(self.base.clock.now()) + offset)
+
+    def wrong_code(self, user_id: str) -> str:
+        """A code that is none of the person's within ten minutes."""
+        near = {self.code(user_id, offset) for offset in range(-25, 26)}
+        return next(code for code in (f"{n:06d}" for n in range(1_000_000)) if code not in near)
+
+    def deliver(self) -> None:
+        """Let the worker send what is queued."""
+        while self.worker.run_once():
+            pass
+
+    def last_pin(self, to: str) -> str:
+        """The PIN of the newest message to a number or address."""
+        if to.startswith("+"):
+            return self.phone.to(to)[-1].pin
+        return self.mailbox.to(to)[-1].pin
+
+    def lock(self, person: Person) -> None:
+        """Failed sign-ins until the person waits."""
+        subject = self.means.tries.subject(person.canonical_id, person.id)
+        for _ in range(5):
+            self.means.tries.spend(subject, Factor.PASSWORD, Door.SIGN_IN)
+
+    def browser(self, **environ: str) -> "Browser":
+        """A new browser."""
+        return Browser(self.web, environ)
+
+
+class Browser:
+    """A browser without JavaScript: keeps cookies, fills in forms as they stand on the page."""
+
+    def __init__(self, web: Flask, environ: dict[str, str] | None = None) -> None:
+        self.client = Client(web)
+        self.environ = {"REMOTE_ADDR": "192.0.2.10", **(environ or {})}
+        self.page: TestResponse | None = None
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """Open a page, following nothing."""
+        response = self.client.get(path, environ_overrides=self.environ, **options)
+        if response.mimetype == "text/html" and response.status_code != 303:
+            self.page = response
+        return response
+
+    def post(self, path: str, *, token: bool = True, **fields: Any) -> TestResponse:
+        """Submit the form of that action from the page that is open, or a form of one's own."""
+        if token:
+            fields.setdefault("csrf_token", self.token())
+        response = self.client.post(path, data=fields, environ_overrides=self.environ)
+        if response.mimetype == "text/html" and response.status_code != 303:
+            self.page = response
+        return response
+
+    def token(self) -> str:
+        """The CSRF token of the page that is open; opens one where none is."""
+        if self.page is None or 'name="csrf_token"' not in self.page.text:
+            self.get("/recovery/other-ways")
+        assert self.page is not None
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.page.text)
+        assert found, self.page.text
+        return html.unescape(found[1])
+
+    def cookie(self, name: str) -> str | None:
+        """A cookie's value."""
+        held = self.client.get_cookie(name)
+        return held.value if held else None
+
+    # ---- the recovery, step by step
+
+    def recover_to_token(self, user_id: str) -> TestResponse:
+        self.get("/recovery?user_id=")
+        response = self.post("/recovery", user_id=user_id)
+        self.get("/recovery/token")
+        return response
+
+    def recover_to_pin(self, portal: Portal, user_id: str) -> TestResponse:
+        self.recover_to_token(user_id)
+        response = self.post("/recovery/token", code=portal.code(user_id))
+        assert response.status_code == 303, response.text
+        self.get("/recovery/pin")
+        return response
+
+    def recover_to_password(self, portal: Portal, user_id: str, to: str) -> TestResponse:
+        self.recover_to_pin(portal, user_id)
+        portal.deliver()
+        response = self.post("/recovery/pin", pin=portal.last_pin(to))
+        assert response.status_code == 303, response.text
+        self.get("/recovery/password")
+        return response
+
+
+class _Compiled(BytecodeCache):
+    """Templates compiled once for all the portals of a run; Jinja compares each with its source."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
+
+
+@contextmanager
+def opened(
+    database: Database,
+    store_url: str,
+    clock: Clock,
+    keyring: Keyring,
+    *,
+    chance: Chance | None = None,
+    **overrides: Any,
+) -> Iterator[Portal]:
+    """The portal on a given database and store."""
+    with Phone() as phone, Mailbox() as mailbox:
+        settings = test_settings(
+            database_url=database.url.render_as_string(hide_password=False),
+            smtp_url=mailbox.url,
+            twilio_api_base=phone.base,
+            **overrides,
+        )
+        base = build_foundation(
+            settings, ephemeral_url=store_url, clock=clock, chance=chance or SystemChance(), keyring=keyring
+        )
+        means = build_means(base)
+        web = build_web(base, means)
+        web.jinja_env.bytecode_cache = _compiled
+        try:
+            yield Portal(base, means, web, build_worker(base), phone, mailbox)
+        finally:
+            base.database.close()
+            base.ephemeral.close()
+            base.hasher.close()

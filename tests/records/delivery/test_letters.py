@@ -1,0 +1,172 @@
+"""What the messages say, in every language."""
+
+import re
+
+import jinja2
+import pytest
+
+from app.foundation import i18n
+from app.records.delivery.channels.letters import TEMPLATES, Letters, exists, grouped
+from app.records.delivery.model import Channel
+from app.records.delivery.rules import SMS_LIMIT, septets
+from tests.records.delivery.parts import settings
+
+AT = 1_790_000_000  # 2026-09-21T14:13:20Z
+NOTICES = ("notice_password_changed", "notice_unlocked", "notice_strangers", "test")
+FULL = {
+    "support_phone": "+493012345678",
+    "support_email": "help@example.org",
+    "support_hours": "8 to 18",
+    "brand_name": "Acme Signing",
+}
+# the draft's own grammar: host, one space, code, at the very end (WICG sms-one-time-codes)
+BOUND = re.compile(r"@(?P<host>[^ @#]+) #(?P<code>[^ ]+)")
+
+
+languages = pytest.mark.parametrize("language", i18n.LANGUAGES)
+
+
+def pin(channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
+    digits = "482913" if channel is Channel.SMS else "48291355"
+    letter = Letters(settings(**more)).render("pin", channel, language, {"pin": digits, "minutes": 10})
+    assert digits not in letter.subject
+    return letter.text, digits
+
+
+def notice(template: str, channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
+    letter = Letters(settings(**more)).render(template, channel, language, {"at": AT, "address": "203.0.113.7"})
+    return letter.subject, letter.text
+
+
+@languages
+@pytest.mark.parametrize("channel", Channel)
+def test_a_pin_stands_on_a_line_of_its_own_and_no_other_run_of_digits_looks_like_one(
+    channel: Channel, language: str
+) -> None:
+    text, digits = pin(channel, language, **FULL)
+    lines = text.split("\n")
+    assert lines.count(digits) == 1
+    assert re.findall(r"[0-9]{6,8}", "\n".join(lines[:-1])) == [digits]
+
+
+@languages
+@pytest.mark.parametrize("channel", Channel)
+def test_the_last_line_binds_the_pin_to_our_host_without_a_newline_after_it(channel: Channel, language: str) -> None:
+    text, digits = pin(channel, language)
+    bound = BOUND.fullmatch(text.split("\n")[-1])
+    assert bound is not None
+    assert (bound["host"], bound["code"]) == ("keyturn.example.org", digits)
+
+
+def test_the_bound_host_has_no_port() -> None:
+    text, _ = pin(Channel.SMS, public_url="http://127.0.0.1:8470")
+    assert text.endswith("\n@127.0.0.1 #482913")
+
+
+@languages
+@pytest.mark.parametrize(
+    ("brand", "host"),
+    [
+        ("Keyturn", "keyturn.example.org"),
+        ("Škoda Größe 密", "keyturn.example.org"),
+        ("A" * 40, "self-service.signing.region-1.example.org"),
+        ("A very long name of an authority that nobody abbreviates" * 3, "x" * 50 + ".org"),
+    ],
+)
+def test_an_sms_with_a_pin_is_one_sms(language: str, brand: str, host: str) -> None:
+    text, digits = pin(Channel.SMS, language, brand_name=brand, public_url=f"https://{host}")
+    assert septets(text) <= SMS_LIMIT
+    assert text.endswith(f"\n@{host} #{digits}")
+
+
+@languages
+@pytest.mark.parametrize("template", NOTICES)
+def test_a_notice_by_sms_is_two_sms_at_most(template: str, language: str) -> None:
+    _, text = notice(template, Channel.SMS, language, **FULL)
+    assert septets(text) <= 2 * 153
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_a_pin_says_who_asks_and_that_staff_never_do(channel: Channel) -> None:
+    text, _ = pin(channel, brand_name="Acme Signing")
+    assert "Acme Signing" in text
+    assert "Our staff never ask for it" in text
+    assert "10 min" in text
+
+
+@languages
+@pytest.mark.parametrize("template", NOTICES)
+def test_a_notice_by_email_says_when_in_utc_and_holds_no_run_that_looks_like_a_pin(
+    template: str, language: str
+) -> None:
+    subject, text = notice(template, Channel.EMAIL, language, **FULL)
+    assert subject
+    assert "\n" not in subject
+    assert "14:13 UTC" in text
+    assert "2026" in text
+    assert not re.search(r"[0-9]{6}", text)
+
+
+@pytest.mark.parametrize("template", ["notice_password_changed", "notice_unlocked", "notice_strangers"])
+def test_a_notice_by_email_says_from_where_what_to_do_and_whom_to_ask(template: str) -> None:
+    _, text = notice(template, Channel.EMAIL, **FULL)
+    assert "21 September 2026, 14:13 UTC" in text
+    assert "203.0.113.7" in text
+    assert "If that was not you" in text
+    assert "\nhttps://keyturn.example.org\n" in text
+    for wanted in ("+49 3012 3456 78", "help@example.org", "8 to 18"):
+        assert wanted.replace(" ", "") in text.replace(" ", "")
+
+
+def test_support_is_not_mentioned_where_there_is_none() -> None:
+    _, text = notice("notice_password_changed", Channel.EMAIL)
+    assert "Support:" not in text
+
+
+@pytest.mark.parametrize("template", NOTICES)
+@pytest.mark.parametrize("channel", Channel)
+def test_links_lead_to_the_front_page_only(template: str, channel: Channel) -> None:
+    _, text = notice(template, channel)
+    assert set(re.findall(r"https?://\S+", text)) <= {"https://keyturn.example.org"}
+
+
+@pytest.mark.parametrize(("template", "variables"), [("pin", {"minutes": 5}), ("notice_unlocked", {"at": AT})])
+def test_a_variable_that_is_not_given_is_an_error_and_not_a_gap(template: str, variables: dict[str, object]) -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        Letters(settings()).render(template, Channel.EMAIL, "en", variables)
+
+
+def test_markup_stays_what_it_is() -> None:
+    letter = Letters(settings(brand_name="<b>A & B</b> 100%")).render("test", Channel.EMAIL, "en", {"at": AT})
+    assert "<b>A & B</b> 100%" in letter.text
+
+
+def test_a_language_that_is_not_spoken_becomes_the_default_one() -> None:
+    assert pin(Channel.SMS, "tlh") == pin(Channel.SMS, "en")
+
+
+def test_every_template_comes_for_both_channels() -> None:
+    names = {path.name.split(".")[0] for path in TEMPLATES.glob("*.txt") if not path.name.startswith("_")}
+    assert names == {"pin", *NOTICES}
+    assert all(exists(name, channel) for name in names for channel in Channel)
+    assert not exists("nothing", Channel.SMS)
+
+
+def test_german_says_something_else_than_english() -> None:
+    for channel in Channel:
+        for template in NOTICES:
+            assert notice(template, channel, "de") != notice(template, channel, "en")
+        assert pin(channel, "de") != pin(channel, "en")
+
+
+def test_a_letter_does_not_show_itself() -> None:
+    letter = Letters(settings()).render("pin", Channel.SMS, "en", {"pin": "482913", "minutes": 5})
+    assert "482913" not in repr(letter)
+
+
+@pytest.mark.parametrize("number", ["+493012345678", "+15005550006", "0800123456", "+49 30 1234567", "123456789012345"])
+def test_a_phone_number_keeps_its_digits_and_has_no_long_run(number: str) -> None:
+    shown = grouped(number)
+    assert shown.replace(" ", "") == number.replace(" ", "")
+    assert not re.search(r"[0-9]{6}", shown)
+    assert not re.search(r"(?:^| )[0-9]$", shown)
