@@ -230,9 +230,10 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
                 structlog.get_logger().warning("unavailable", what="database, while tidying up")
             stop.wait(3_600)
 
+    worker = build_worker(base)
     tidying = threading.Thread(target=tidy, name="tidy")
     tidying.start()
-    build_worker(base).run(stop)
+    worker.run(stop)
     tidying.join()
 
 

@@ -43,6 +43,7 @@ class Keyring:
             if len(key.material) < MASTER:
                 raise ValueError(f"key {key.name!r} is shorter than {MASTER} bytes")
         self.active = next(iter(self._keys))
+        self.oldest = list(self._keys)[-1]
         self._chance = chance
         self._derive = lru_cache(maxsize=256)(self._derive_uncached)
 

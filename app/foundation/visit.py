@@ -6,12 +6,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request: the client's address, its block, the page's language and the request's id."""
+    """One request: the client's address, the page's language and the request's id."""
 
     address: str
-    block: str
     language: str
     request_id: str
+
+    @property
+    def block(self) -> str:
+        """What limits count as one address."""
+        return address_block(self.address)
+
+    @property
+    def network(self) -> str:
+        """The larger block around it: what one customer of a provider may well have all of."""
+        return address_network(self.address)
 
 
 def address_block(address: str) -> str:
@@ -25,3 +34,14 @@ def address_block(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
     return str(parsed)
+
+
+def address_network(address: str) -> str:
+    """The IPv4 /24 or IPv6 /48 of an address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    return str(ipaddress.ip_network((str(parsed), 24 if parsed.version == 4 else 48), strict=False))

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from tests.bench import clocks
@@ -15,7 +17,38 @@ from tests.bench.anchor import ROOT
 from tests.edges import ACCOUNT, API_KEY, API_SECRET, SENDER, Mailbox, Phone
 from tests.faults.clients import Address, ask, free_port
 
+# Packages that only tests and checks need would be imported by those of the portal that find them there, such as
+# rich by structlog: memory and start-up time that no installation has.
+_HIDE = """
+import sys
+hidden = frozenset({hidden!r})
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name in hidden:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Hide())
+"""
 _STORES = frozenset({"valkey-server", "redis-server"})
+
+
+def _without_development(directory: Path) -> dict[str, str]:
+    """An environment in which Python sees no package but those that a plain installation has."""
+    runtime, all_of_them = (_packages(ROOT / f"requirements{kind}.lock") for kind in ("", "-dev"))
+    owners = {module: set(map(_plainly, names)) for module, names in packages_distributions().items()}
+    hidden = sorted(module for module, names in owners.items() if names & all_of_them and not names & runtime)
+    directory.mkdir(exist_ok=True)
+    (directory / "sitecustomize.py").write_text(_HIDE.format(hidden=hidden))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYTURN_")}
+    return {**clean, "PYTHONPATH": str(directory)}
+
+
+def _packages(lock: Path) -> set[str]:
+    found = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return {_plainly(name) for name in found}
+
+
+def _plainly(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def environment(state: Path, port: int, phone: Phone, mailbox: Mailbox, **settings: object) -> dict[str, str]:
@@ -42,7 +75,7 @@ def environment(state: Path, port: int, phone: Phone, mailbox: Mailbox, **settin
         "LIMIT_MESSAGES_PER_HOUR": 1_000_000,
         **settings,
     }
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYTURN_")}
+    clean = _without_development(state / "hidden")
     return {**clean, **{f"KEYTURN_{name}": str(value) for name, value in given.items()}}
 
 
@@ -185,6 +218,9 @@ def portal(environ: Mapping[str, str]) -> Iterator[tuple[Running, Start]]:
     running, start = _launch([sys.executable, "-m", "app.cli", "serve"], environ, log, (host, int(port)))
     try:
         yield running, start
+    except Exception as error:
+        error.add_note(f"the last words of the portal:\n{log.read_text(errors='replace')[-4_000:]}")
+        raise
     finally:
         stop(running)
 
@@ -195,7 +231,7 @@ def plain_page(directory: Path) -> Iterator[Running]:
     address = ("127.0.0.1", free_port())
     where = f"{address[0]}:{address[1]}"
     command = [sys.executable, "-m", "tests.bench.plain", where, str(directory / "plain.sqlite")]
-    running, _ = _launch(command, dict(os.environ), directory / "plain.log", address)
+    running, _ = _launch(command, _without_development(directory / "hidden"), directory / "plain.log", address)
     try:
         yield running
     finally:

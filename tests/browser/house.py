@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 
@@ -19,6 +20,8 @@ from app.foundation.settings import ROOT
 from tests.edges import ACCOUNT, API_KEY, API_SECRET, SENDER, Mail, Mailbox, Phone, Text, wait_until
 from tests.faults.clients import free_port, wait_for
 from tests.services import die_with_parent, short_directory
+
+_T = TypeVar("_T")
 
 PASSWORD = "forty quiet herons at dawn"
 STEP = 30  # seconds that a code lives (RFC 6238)
@@ -85,7 +88,7 @@ class House:
         return [line for line in lines if all(line.get(name) == value for name, value in wanted.items())]
 
 
-def _newest(look, count: int):
+def _newest(look: Callable[[], list[_T]], count: int) -> _T:
     wait_until(lambda: len(look()) >= count, 20, lambda: f"{len(look())} messages instead of {count}")
     found = look()
     assert len(found) == count
@@ -125,15 +128,15 @@ def _running(arguments: list[str], environ: Mapping[str, str], log: Path) -> Ite
 
 @contextmanager
 def serving(
-    oathtool: Path, *, people: int, public_url: str = "", port: int = 0, **settings: str
+    oathtool: Path, people: Sequence[str], *, public_url: str = "", port: int = 0, **settings: str
 ) -> Iterator[House]:
-    """`keyturn serve` with so many people, who all know PASSWORD, against a phone and a mailbox on this machine."""
+    """`keyturn serve` with people of these User IDs and PASSWORD, against a phone and a mailbox on this machine."""
     port = port or free_port()
     home = short_directory("kt-br-")
     log = home / "log"
     cast = [
-        Person(f"walker{n:02}", base64.b32encode(os.urandom(20)).decode(), f"+4917000001{n:02}", f"post{n:02}@example.org", oathtool)
-        for n in range(people)
+        Person(user_id, base64.b32encode(os.urandom(20)).decode(), f"+4917000001{n:02}", f"post{n:02}@example.org", oathtool)
+        for n, user_id in enumerate(people)
     ]
     hashed = PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1).hash(PASSWORD)
     rows = [

@@ -37,7 +37,8 @@ class Visitor:
 
     def _hear(self, message: ConsoleMessage) -> None:
         noticed = _NOTICE.match(message.text) and _PAGES.match(urlsplit(message.location["url"]).path)
-        if message.type in {"error", "warning"} and not noticed:
+        advice = message.text.startswith("[DOM]")  # about forms that password managers would not understand
+        if advice or (message.type in {"error", "warning"} and not noticed):
             self.complaints.append(f"{message.type}: {message.text}")
 
     def _see(self, request: Request) -> None:

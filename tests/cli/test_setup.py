@@ -44,9 +44,9 @@ def test_what_the_command_makes_is_nobody_elses(operator):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path.name
 
 
-def test_eight_operators_who_start_at_once_all_succeed(either):
+def test_eight_operators_who_start_at_once_all_succeed(operator):
     starts = [
-        subprocess.Popen(command("init", "--json"), cwd=ROOT, env=either.environ, stdout=subprocess.PIPE)
+        subprocess.Popen(command("init", "--json"), cwd=ROOT, env=operator.environ, stdout=subprocess.PIPE)
         for _ in range(8)
     ]
     said = [json.loads(start.communicate(timeout=180)[0]) for start in starts]

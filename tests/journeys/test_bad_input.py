@@ -17,7 +17,7 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
@@ -79,7 +79,7 @@ VALUES: dict[str, bytes] = {
     "many digits": b"1" * 5_000,
     "markup": b"<script>alert(1)</script><img src=x onerror=alert(1)>",
     "end of an attribute": b"zqx\" autofocus onfocus=alert(1) x='",
-    "template": b"{{7*7}}{%print(1)%}${7*7}#{7*7}",
+    "template": b"{{1337*1337}}{%print(1337*1337)%}${1337*1337}#{1337*1337}",
     "format": b"%s%n%(x)s{0.__class__.__init__.__globals__}",
     "sql": b"zqx' OR '1'='1'; DROP TABLE people; --",
     "like": b"%_%",
@@ -179,7 +179,7 @@ def explains(answer: TestResponse) -> None:
     # what is shown again is text, not markup and not a template
     assert "<script>alert" not in page
     assert '" autofocus onfocus' not in page
-    assert not re.search(r"\b49[ %$#]*49", page)
+    assert "1787569" not in page
     assert "Traceback" not in page
 
 
@@ -237,7 +237,8 @@ def test_what_is_typed_where_it_is_not_due_is_refused_as_such(house, step):
     browser = at(house, step)
     token = browser.token().encode()
     for door in POSTED:
-        if door.guard is not Guard.STEP or door.stand == step:
+        carried = step.startswith("sign-in") and door.stand == "recovery/token"  # the sign-in page leads there
+        if door.guard is not Guard.STEP or door.stand == step or carried:
             continue
         for value in (b"", b"123456", b"x" * 20, b"\xff"):
             fields = [("csrf_token", token), *((name, value) for name in door.fields)]
@@ -603,7 +604,7 @@ def test_no_request_at_all_makes_it_fail(house, asked):
     assert answer.status_code != 303 or asked.method in {"GET", "HEAD"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_nor_does_one_with_a_good_token_in_its_step(house, steps, data):
     door = data.draw(st.sampled_from([door for door in POSTED if door.guard is Guard.STEP]))

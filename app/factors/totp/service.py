@@ -4,13 +4,16 @@ import base64
 import binascii
 from collections.abc import Sequence
 
+import structlog
+
 from app.factors.totp import rules, store
 from app.factors.totp.model import MOST_APPS, SEED, STEP, App, AppState, Finding, Match, Outcome
 from app.foundation.chance import Chance
-from app.foundation.secretbox import Keyring
+from app.foundation.secretbox import Keyring, Unreadable
 from app.foundation.sql import Transaction
 
 _PURPOSE = "totp-seed"
+log = structlog.get_logger()
 
 
 class BadSeed(ValueError):
@@ -37,8 +40,8 @@ class AuthenticatorApps:
 
     def recognise(self, apps: Sequence[App], code: str, now: int) -> Match | None:
         """The app and time-step a code belongs to. Costs the same for everybody, and accepts nothing."""
-        seeds = [(app.id, self._open(app), app.drift) for app in apps]
-        for _ in range(MOST_APPS - len(seeds)):
+        seeds = [(app.id, seed, app.drift) for app in apps if (seed := self._readable(app)) is not None]
+        for _ in range(MOST_APPS - len(apps)):
             self._keyring.open(_PURPOSE, self._spare_sealed, "totp_apps:spare")
         return rules.recognise(seeds, self._spare, code, now)
 
@@ -75,6 +78,14 @@ class AuthenticatorApps:
     def reveal(self, app: App) -> str:
         """The seed as unpadded base32, for the demo's phone alone."""
         return to_base32(self._open(app))
+
+    def _readable(self, app: App) -> bytes | None:
+        """The seed, or None where its key left the ring or its row was altered: like any app whose codes are wrong."""
+        try:
+            return self._open(app)
+        except Unreadable:
+            log.exception("seed_unreadable", app=app.id)
+            return None
 
     def _open(self, app: App) -> bytes:
         return self._keyring.open(_PURPOSE, app.seed, _place(app.id, app.person_id))

@@ -33,11 +33,18 @@ redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
 return 1
 """
 
-# a new entry is refused, not an old one pushed out: the caps are what keeps strangers from filling the store
+# A new entry is refused, not an old one pushed out: the caps are what keeps strangers from filling the store. What
+# a census holds in reserve is for those who have few entries in the first census, so that the many of one
+# stranger do not shut everybody else out.
 _ADMIT = """
+local first = 0
 for i = 2, #KEYS do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ARGV[3])
-  if redis.call('ZCARD', KEYS[i]) >= tonumber(ARGV[4 + i]) then return i - 1 end
+  local living = redis.call('ZCARD', KEYS[i])
+  if i == 2 then first = living end
+  local most, reserve = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
+  if first >= 5 then most = most - reserve end
+  if living >= most then return i - 1 end
 end
 for i = 2, #KEYS do
   redis.call('ZADD', KEYS[i], ARGV[4], KEYS[1])
@@ -57,7 +64,7 @@ for i = 1, #KEYS do
   local earliest = redis.call('LINDEX', KEYS[i], -most)
   if earliest then wait = math.max(wait, math.min(tonumber(earliest) + window - now, window)) end
 end
-if wait > 0 then return wait end
+if wait > 0 or ARGV[#ARGV] == '0' then return wait end
 for i = 1, #KEYS do
   redis.call('RPUSH', KEYS[i], now)
   redis.call('LTRIM', KEYS[i], -tonumber(ARGV[2 * i]), -1)
@@ -85,10 +92,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """At most ``most`` living entries in the set ``key``."""
+    """At most ``most`` living entries in the set ``key``, ``reserve`` of them for those who have few."""
 
     key: str
     most: int
+    reserve: int = 0
 
 
 class Ephemeral:
@@ -150,14 +158,15 @@ class Ephemeral:
     def admit(self, key: str, value: bytes, ttl: int, *, now: int, censuses: Sequence[Census]) -> int:
         """Write a new entry if every census has room. 0, or the 1-based place of the census that is full."""
         keys = [key, *(census.key for census in censuses)]
-        caps = [census.most for census in censuses]
-        return self._run(self._admit, keys, [value, ttl, now, now + ttl, 0, *caps])
+        caps = [number for census in censuses for number in (census.most, census.reserve)]
+        return self._run(self._admit, keys, [value, ttl, now, now + ttl, *caps])
 
-    def hit(self, limits: Sequence[Limit], now: int) -> int:
-        """Count one hit against every limit, or against none: 0, or the seconds to wait."""
+    def hit(self, limits: Sequence[Limit], now: int, *, count: bool = True) -> int:
+        """Count one hit against every limit, or against none: 0, or the seconds to wait. May only look instead."""
         args: list[str | bytes | int] = [now]
         for limit in limits:
             args += [limit.most, limit.window]
+        args.append(int(count))
         return self._run(self._hit, [limit.key for limit in limits], args)
 
     def give(self, key: str, value: bytes, *, most: int, ttl: int) -> None:

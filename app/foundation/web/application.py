@@ -16,12 +16,16 @@ from app.foundation.clock import Clock
 from app.foundation.refusals import Code, Refusal
 from app.foundation.secretbox import Keyring
 from app.foundation.settings import ROOT, Settings, is_loopback
-from app.foundation.visit import Visit, address_block
+from app.foundation.visit import Visit
 from app.foundation.web import pages
 from app.foundation.web.browser import BROWSER, BrowserSessions
 
 MOST_BYTES = 64 * 1024  # of a request's body (requirements S-06)
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+# what is parsed costs by its length, and a visitor without a flow has no other limit
+_LONG = 256  # characters of a header that is parsed
+_MOST_QUERY = 2_048
+_MOST_FIELDS = 64  # Twilio's callbacks have about thirty
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _FOR_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -74,7 +78,7 @@ def build(settings: Settings, keyring: Keyring, chance: Chance, clock: Clock) ->
 
 def visit() -> Visit:
     """The present request's visit."""
-    return Visit(g.address, address_block(g.address), g.language, g.request_id)
+    return Visit(g.address, g.language, g.request_id)
 
 
 def render(template: str, context: dict[str, Any], status: int = 200) -> Response:
@@ -171,22 +175,32 @@ def _guard(app: Flask, settings: Settings, chance: Chance, clock: Clock) -> None
             abort(400)
         if settings.demo and (any(request.headers.get(name) for name in FORWARDING) or not is_loopback(g.address)):
             abort(400)
-        if not _is_utf8(request.query_string):
-            abort(400)
+        _look_at_the_head()
         if request.method == "POST":
-            # a second layer beside the token (requirements W-10); browsers that do not send it are not refused
-            if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-                abort(400)
-            if not _parses(request.headers.get("Referer", "")):
-                abort(400)
-            # Werkzeug cuts off what a body without a length has beyond the limit
-            fields = request.form.lists()
-            terminated = request.content_length is None and request.environ.get("wsgi.input_terminated")
-            if terminated and request.environ["wsgi.input"].read(1):
-                abort(413)
-            # one value for each field, or parsers disagree which of them counts; and no page takes files
-            if request.files or any(len(values) > 1 for _, values in fields):
-                abort(400)
+            _look_at_the_form()
+
+
+def _look_at_the_head() -> None:
+    if len(request.headers.get("Content-Type", "")) > _LONG or len(request.query_string) > _MOST_QUERY:
+        abort(400)
+    if not _is_utf8(request.query_string) or not _parses(request.headers.get("Referer", "")):
+        abort(400)
+
+
+def _look_at_the_form() -> None:
+    # a second layer beside the token (requirements W-10); browsers that do not send it are not refused
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        abort(400)
+    if request.get_data(cache=True).count(b"&") > _MOST_FIELDS:
+        abort(400)
+    # Werkzeug cuts off what a body without a length has beyond the limit
+    fields = request.form.lists()
+    terminated = request.content_length is None and request.environ.get("wsgi.input_terminated")
+    if terminated and request.environ["wsgi.input"].read(1):
+        abort(413)
+    # one value for each field, or parsers disagree which of them counts; and no page takes files
+    if request.files or any(len(values) > 1 for _, values in fields):
+        abort(400)
 
 
 def _dress(app: Flask, settings: Settings, clock: Clock) -> None:

@@ -335,7 +335,7 @@ class Administration:
             )
             for factor in _FACTORS:
                 if factor not in left:
-                    self._tries.clear(transaction, person.id, factor)
+                    self._tries.forgive(transaction, person.id, factor)
             details: dict[str, object] = {
                 "reason": reason,
                 "cleared": [factor.value for factor in cleared],

@@ -81,7 +81,7 @@ class Recovery:
         except BadUserId as error:
             code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
             raise Wrong(code, field="user_id") from None
-        self._limits.start(visit.block)
+        self._limits.start(visit, PURPOSE)
         cookie, _ = self._create(visit, canonical, typed.strip())
         return cookie
 
@@ -98,7 +98,7 @@ class Recovery:
             person_id=subject.person_id,
             user_id=shown,
             stamp=person.stamp if person else subject.key[:32],
-            block=visit.block,
+            visit=visit,
         )
 
     # ---- where a visitor stands
@@ -149,14 +149,15 @@ class Recovery:
         code = typed_code(typed)
         if code is None:
             raise Wrong(Code.NOT_A_CODE if typed.strip() else Code.MISSING, field="code")
-        self._limits.attempt(visit.block)
+        self._limits.attempt(visit)
         carried = self._carried(cookie, sign_in_cookie)
         if carried is not None:
-            self._limits.start(visit.block)
+            self._limits.start(visit, PURPOSE)
             _, held = self._create(visit, canonical_user_id(carried.flow.user_id), carried.flow.user_id)
         else:
             held = self._at(cookie, State.TOKEN)
         flow, now = held.flow, self._clock.now()
+        self._limits.may_guess(visit)
         with self._database.read() as looking:
             person = self._person(looking, flow)
             usable = self._apps.usable(looking, person.id if person else None, now)
@@ -164,6 +165,7 @@ class Recovery:
         match = self._apps.recognise(usable, code, now)
         outcome, pin, refused = self._settle_app(visit, flow, person, spent, match if spent.judged else None, now)
         if outcome.finding is not Finding.ACCEPTED:
+            self._limits.guessed_wrong(visit)
             raise _wrong_code(outcome)
         advanced = self._flows.advance(
             held,
@@ -255,7 +257,7 @@ class Recovery:
         """Send another PIN, by the same channel or the other. The earlier one is void from then on."""
         if channel not in DIGITS:
             raise Wrong(Code.NOT_A_CHANNEL, field="channel")
-        self._limits.attempt(visit.block)
+        self._limits.attempt(visit)
         held = self._at(cookie, State.PIN)
         flow, now = held.flow, self._clock.now()
         earlier = _pin(flow)
@@ -330,7 +332,7 @@ class Recovery:
         digits = typed_pin(typed)
         if digits is None:
             raise Wrong(Code.NOT_A_CODE if typed.strip() else Code.MISSING, field="pin")
-        self._limits.attempt(visit.block)
+        self._limits.attempt(visit)
         held, pin = self._count_pin(cookie)
         flow, now = held.flow, self._clock.now()
         left = TRIES - flow.notes["pin_tries"]
@@ -424,7 +426,7 @@ class Recovery:
 
     def set_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> str:
         """Judge a candidate by all the rules; if none is broken make it the password, once. Returns the cookie."""
-        self._limits.attempt(visit.block)
+        self._limits.attempt(visit)
         held = self._count_candidate(cookie)
         flow = held.flow
         with self._database.read() as looking:
@@ -458,7 +460,7 @@ class Recovery:
 
     def unlock(self, visit: Visit, cookie: str | None) -> str:
         """Clear the passing lock and keep the password (security rule 9). Returns the cookie."""
-        self._limits.attempt(visit.block)
+        self._limits.attempt(visit)
         held = self._at(cookie, State.PASSWORD)
         flow, now = held.flow, self._clock.now()
         with self._database.begin() as transaction:

@@ -47,7 +47,7 @@ class SignIn:
         except BadUserId as error:
             code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
             raise Wrong(code, field="user_id") from None
-        self._limits.start(visit.block)
+        self._limits.start(visit, PURPOSE)
         with self._database.read() as looking:
             person = people.find(looking, canonical)
         if person is not None and person.status is not Status.ACTIVE:
@@ -60,7 +60,7 @@ class SignIn:
             person_id=subject.person_id,
             user_id=typed.strip(),
             stamp=person.stamp if person else subject.key[:32],
-            block=visit.block,
+            visit=visit,
         )
         return cookie
 
@@ -87,7 +87,7 @@ class SignIn:
             raise Wrong(Code.MISSING, field="password")
         if len(typed) > RAW_MAX:
             raise Wrong(Code.TOO_LONG, field="password")
-        self._limits.attempt(visit.block)
+        self._limits.attempt(visit)
         held = self._at(cookie, State.PASSWORD)
         flow = held.flow
         with self._database.read() as looking:

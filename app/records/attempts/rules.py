@@ -11,6 +11,7 @@ HARD_CAP = 100  # consecutive failures an authenticator survives (NIST SP 800-63
 STRANGERS_CAP = 50  # of these, what browsers that we do not know may spend
 FREE = 5  # failures before the first wait
 APP_WINDOW_CODES = 3  # codes acceptable at once for one app
+_FORGIVEN = "forgiven"
 APP_DAY = 60  # wrong codes times codes acceptable at once, a day
 
 # the most that a door may use in 24 hours, and the most for all doors of the factor together
@@ -109,11 +110,25 @@ def clear(history: History) -> History:
     return History(days=history.days)
 
 
-def standing(history: History) -> Standing:
-    """What support and the unlock page may know of a History."""
+def forgive(history: History) -> History:
+    """An operator's unlock: waits and each door's share of the day begin anew; the sum over all doors stays."""
+    times = sorted(at for door in history.days.values() for at in door)
+    return History(days={_FORGIVEN: tuple(times)} if times else {})
+
+
+def standing(history: History, factor: Factor, now: int) -> Standing:
+    """What support and the unlock page may know of a History: the longest wait of a door that strangers use."""
+    days = {name: tuple(at for at in times if at > now - DAY) for name, times in history.days.items()}
+    everywhere = sorted(at for times in days.values() for at in times)
+    waits = [until - now for _, until in history.runs.values()]
+    for door, most in _DOORS[factor].items():
+        if door is not Door.LANE:
+            waits.append(_until_room(days.get(door.value, ()), most, now, DAY))
+            waits.append(_until_room(everywhere, _ALL_DOORS[factor], now, DAY))
+    wait = max(waits, default=0)
     return Standing(
         consecutive=history.consecutive,
-        blocked_until=max((until for _, until in history.runs.values()), default=0),
+        blocked_until=now + wait if wait > 0 else 0,
         closed_to_strangers=history.strangers >= STRANGERS_CAP,
         disabled=history.consecutive >= HARD_CAP,
     )
@@ -133,12 +148,18 @@ def _until_room(times: "tuple[int, ...] | list[int]", most: int, now: int, windo
 def count_hour(hours: dict[int, int], now: int) -> dict[int, int]:
     """Count one failure in a tally by hours of the last day."""
     hour = now // 3_600
-    kept = {at: count for at, count in hours.items() if at > hour - 24}
+    kept = {at: count for at, count in hours.items() if at >= hour - 24}
     kept[hour] = kept.get(hour, 0) + 1
     return kept
 
 
 def total_of_day(hours: dict[int, int], now: int) -> int:
-    """The failures of the last 24 hours in such a tally."""
+    """The failures of the last 24 hours in such a tally; up to an hour more, never less."""
     hour = now // 3_600
-    return sum(count for at, count in hours.items() if at > hour - 24)
+    return sum(count for at, count in hours.items() if at >= hour - 24)
+
+
+def until_less(hours: dict[int, int], now: int) -> int:
+    """Seconds until the oldest hour of such a tally no longer counts."""
+    counted = [at for at, count in hours.items() if count and at >= now // 3_600 - 24]
+    return (min(counted, default=0) + 25) * 3_600 - now if counted else 0

@@ -6,20 +6,27 @@ spare rows whose content is never read.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+import structlog
 
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Ephemeral, Limit
 from app.foundation.refusals import Code, StoreAway, Throttled
 from app.foundation.secretbox import Keyring
 from app.foundation.sql import Database, Transaction
+from app.foundation.visit import Visit
 from app.records.attempts import rules, store
-from app.records.attempts.model import Door, Factor, History, Spent, Standing, Subject
+from app.records.attempts.model import Door, Factor, History, Spent, Standing, Subject, Verdict
 
 _SPARE_ROWS = 64
-# Counters in the ephemeral store have a fixed number of places, so that made-up User IDs cannot fill it: whoever
-# comes later takes the place over. To free one person's place a stranger has to try some 100,000 others.
-_PLACES = 1 << 17
+# Counters in the ephemeral store have a fixed number of places with a few holders each, so that made-up User IDs
+# cannot fill it. Where a place is full, the holder with the fewest failures leaves: a flood of User IDs that are
+# tried once displaces others that were tried once.
+_PLACES = 1 << 15
+_HOLDERS = 4
 _DECOY_LIFE = 40 * rules.DAY  # 100 failures in a row take weeks; a decoy's counters outlast them
 _INSTALLATION = "installation"
 _STRANGERS = "strangers"
@@ -27,6 +34,15 @@ _MESSAGES = "messages"
 _SAME_WRONG = 5  # digests of wrong passwords that are remembered of one person
 _SAME_WRONG_PER_BLOCK = 40  # and of all those who were tried from one address block
 _SAME_WRONG_LIFE = 3_600
+_GUESSES_PER_BLOCK = 60  # wrong app codes in a day
+_GUESSES_PER_NETWORK = 200
+
+_T = TypeVar("_T")
+log = structlog.get_logger()
+
+
+class _OvertakenError(Exception):
+    """Somebody else wrote to the place in between."""
 
 
 class Tries:
@@ -49,7 +65,8 @@ class Tries:
 
     def subject(self, canonical_id: str, person_id: int | None) -> Subject:
         """Whom tries under a canonical User ID are counted for."""
-        return Subject(self._keyring.mac_hex("subject", canonical_id), person_id)
+        # by the oldest key of the ring, or a new key would set the counters of unknown people alone to nothing
+        return Subject(self._keyring.mac_hex("subject", canonical_id, key=self._keyring.oldest), person_id)
 
     def spend(
         self,
@@ -65,33 +82,48 @@ class Tries:
         ``again``: it was tried and counted before, so it is judged without being counted (security rule 3).
         """
         now = self._clock.now()
-        place = _place(subject, factor)
-        row = _row(subject)
+
+        def count(transaction: Transaction, history: History) -> tuple[History, Verdict]:
+            verdict = rules.spend(history, factor, door, now, codes_at_once=codes_at_once)
+            if verdict.allowed and factor is Factor.APP and door is not Door.LANE:
+                self._count_stranger(transaction, now)
+            return (history if again else verdict.history), verdict
+
+        verdict = self._rewrite(subject, factor, count)
+        if not verdict.allowed:
+            raise Throttled(Code.TOO_MANY_TRIES, retry_after=verdict.retry_after)
+        closed = verdict.closed_to_strangers and not again
+        return Spent(subject, factor, door, now, counted=not again, judged=verdict.judged, closed_to_strangers=closed)
+
+    def _rewrite(
+        self, subject: Subject, factor: Factor, change: Callable[[Transaction, History], tuple[History, _T]]
+    ) -> _T:
+        """Read, change and write a subject's counters while its row is held: one pass for known and unknown alike.
+
+        The row of somebody unknown is a spare one, the same for all who share a place in the ephemeral store, so
+        the compare-and-set there is overtaken only by somebody known who shares it too.
+        """
+        known = subject.person_id is not None
+        place, row = _place(subject, factor), _row(subject)
         while True:
-            held = self._ephemeral.get(place)
-            with self._database.begin() as transaction:
+            with suppress(_OvertakenError), self._database.begin() as transaction:
                 kept = store.lock(transaction, row, factor)
-                twin = _twin(subject, held)
-                history = kept if subject.person_id is not None else twin
-                verdict = rules.spend(history, factor, door, now, codes_at_once=codes_at_once)
-                text = store.to_json(history if again else verdict.history)
-                if verdict.allowed:
-                    if factor is Factor.APP and door is not Door.LANE:
-                        self._count_stranger(transaction, now)
-                    store.write_text(transaction, row, factor.value, text)
-            if not verdict.allowed:
-                raise Throttled(Code.TOO_MANY_TRIES, retry_after=verdict.retry_after)
-            fits = self._ephemeral.swap(place, held, _kept_by(subject, text), _DECOY_LIFE)
-            if fits or subject.person_id is not None:
-                closed = verdict.closed_to_strangers and not again
-                return Spent(
-                    subject, factor, door, now, counted=not again, judged=verdict.judged, closed_to_strangers=closed
-                )
+                held = self._ephemeral.get(place)
+                history, result = change(transaction, kept if known else _twin(subject, held))
+                text = store.to_json(history)
+                store.write_text(transaction, row, factor.value, text)
+                # written also where nothing was counted: a refusal keeps the counters of the unknown alive
+                fits = self._ephemeral.swap(place, held, _kept_by(subject, text, held), _DECOY_LIFE)
+                if not fits and not known:
+                    raise _OvertakenError
+                return result
 
     def _count_stranger(self, transaction: Transaction, now: int) -> None:
         hours = _hours(store.lock_text(transaction, _INSTALLATION, _STRANGERS))
         if rules.total_of_day(hours, now) >= self._strangers_per_day:
-            raise Throttled(Code.SPRAYING, retry_after=3_600)
+            # somebody tries codes all over the installation: for the operator, not only for a log to be read later
+            log.error("stranger_failures_at_their_cap", most=self._strangers_per_day)
+            raise Throttled(Code.SPRAYING, retry_after=rules.until_less(hours, now))
         store.write_text(transaction, _INSTALLATION, _STRANGERS, json.dumps(rules.count_hour(hours, now)))
 
     def succeed(self, transaction: Transaction, spent: Spent) -> None:
@@ -110,30 +142,26 @@ class Tries:
 
     def take_back(self, spent: Spent) -> None:
         """The try could not be judged after all, through no fault of its own."""
-        if not spent.counted:
-            return
-        row = _row(spent.subject)
-        place = _place(spent.subject, spent.factor)
-        while True:
-            held = self._ephemeral.get(place)
-            twin = _twin(spent.subject, held)
-            with self._database.begin() as transaction:
-                kept = store.lock(transaction, row, spent.factor)
-                history = rules.take_back(kept if spent.subject.person_id is not None else twin, spent.door, spent.at)
-                text = store.to_json(history)
-                store.write_text(transaction, row, spent.factor.value, text)
-            fits = self._ephemeral.swap(place, held, _kept_by(spent.subject, text), _DECOY_LIFE)
-            if fits or spent.subject.person_id is not None:
-                return
+
+        def undo(_: Transaction, history: History) -> tuple[History, None]:
+            return rules.take_back(history, spent.door, spent.at), None
+
+        if spent.counted:
+            self._rewrite(spent.subject, spent.factor, undo)
 
     def clear(self, transaction: Transaction, person_id: int, factor: Factor) -> None:
         """End a person's run of failures and the wait; what the day has counted stays."""
         row = str(person_id)
         store.write(transaction, row, factor, rules.clear(store.lock(transaction, row, factor)))
 
+    def forgive(self, transaction: Transaction, person_id: int, factor: Factor) -> None:
+        """An operator's unlock: beside what ``clear`` does, each door's share of the day begins anew."""
+        row = str(person_id)
+        store.write(transaction, row, factor, rules.forgive(store.lock(transaction, row, factor)))
+
     def standing(self, transaction: Transaction, person_id: int, factor: Factor) -> Standing:
         """A person's counters as support and the unlock page may know them."""
-        return rules.standing(store.look(transaction, str(person_id), factor))
+        return rules.standing(store.look(transaction, str(person_id), factor), factor, self._clock.now())
 
     def failures_today(self, transaction: Transaction, person_id: int, factor: Factor) -> int:
         """The failures of a person's last 24 hours, over all doors."""
@@ -143,7 +171,7 @@ class Tries:
 
     def spend_send(self, transaction: Transaction, destination: str, door: Door) -> None:
         """Count one message to a destination, with the transaction that enqueues it. Raises Throttled."""
-        row = f"to:{self._keyring.mac_hex('destination', destination)[:48]}"
+        row = f"to:{self._keyring.mac_hex('destination', destination, key=self._keyring.oldest)[:48]}"
         verdict = rules.spend(store.lock(transaction, row, Factor.SEND), Factor.SEND, door, self._clock.now())
         if not verdict.allowed:
             raise Throttled(Code.TOO_MANY_MESSAGES, retry_after=verdict.retry_after)
@@ -176,7 +204,10 @@ class Tries:
 
 
 class AddressLimits:
-    """Limits per address block, in the ephemeral store: a nuisance for floods, never the last line of defence."""
+    """Limits per address block, in the ephemeral store: a nuisance for floods, never the last line of defence.
+
+    A network (IPv4 /24, IPv6 /48) has ten times what a block has, because whoever has a prefix has all its blocks.
+    """
 
     def __init__(self, ephemeral: Ephemeral, clock: Clock, *, starts: int, tries: int) -> None:
         self._ephemeral = ephemeral
@@ -184,17 +215,38 @@ class AddressLimits:
         self._starts = starts
         self._tries = tries
 
-    def start(self, block: str) -> None:
-        """Count the start of a flow. Raises Throttled."""
-        self._hit([Limit(f"limit:start:{block}", self._starts, 600)], Code.TOO_MANY_STARTS)
+    def start(self, visit: Visit, purpose: str) -> None:
+        """Count the start of a flow, each kind by itself. Raises Throttled."""
+        self._hit(self._pair(f"start:{purpose}", visit, self._starts, 600), Code.TOO_MANY_STARTS)
 
-    def attempt(self, block: str) -> None:
+    def attempt(self, visit: Visit) -> None:
         """Count a posted proof. Raises Throttled."""
-        self._hit([Limit(f"limit:try:{block}", self._tries, 600)], Code.TOO_MANY_TRIES)
+        self._hit(self._pair("try", visit, self._tries, 600), Code.TOO_MANY_TRIES)
 
-    def _hit(self, limits: Sequence[Limit], code: Code) -> None:
-        if wait := self._ephemeral.hit(limits, self._clock.now()):
+    def may_guess(self, visit: Visit) -> None:
+        """Whether a block has wrong app codes left today, or one machine could use up the installation's. Throttled."""
+        self._hit(_guesses(visit), Code.TOO_MANY_TRIES, count=False)
+
+    def guessed_wrong(self, visit: Visit) -> None:
+        """Count a wrong app code against its block and network."""
+        self._ephemeral.hit(_guesses(visit), self._clock.now())
+
+    def _pair(self, name: str, visit: Visit, most: int, window: int) -> list[Limit]:
+        return [
+            Limit(f"limit:{name}:{visit.block}", most, window),
+            Limit(f"limit:{name}:{visit.network}", most * 10, window),
+        ]
+
+    def _hit(self, limits: Sequence[Limit], code: Code, *, count: bool = True) -> None:
+        if wait := self._ephemeral.hit(limits, self._clock.now(), count=count):
             raise Throttled(code, retry_after=wait)
+
+
+def _guesses(visit: Visit) -> list[Limit]:
+    return [
+        Limit(f"limit:guess:{visit.block}", _GUESSES_PER_BLOCK, rules.DAY),
+        Limit(f"limit:guess:{visit.network}", _GUESSES_PER_NETWORK, rules.DAY),
+    ]
 
 
 def _wrong_key(block: str) -> str:
@@ -205,15 +257,25 @@ def _place(subject: Subject, factor: Factor) -> str:
     return f"tries:{factor.value}:{int(subject.key[:8], 16) % _PLACES}"
 
 
-def _kept_by(subject: Subject, text: str) -> bytes:
-    return f"{subject.key[:32]}{text}".encode()
+def _holders(held: bytes | None) -> dict[str, str]:
+    """Who shares a place, whoever was written last at the end."""
+    lines = held.decode().split("\n") if held else []
+    return {line[:32]: line[32:] for line in lines}
+
+
+def _kept_by(subject: Subject, text: str, held: bytes | None) -> bytes:
+    holders = _holders(held)
+    holders.pop(subject.key[:32], None)
+    while len(holders) >= _HOLDERS:
+        del holders[min(holders, key=lambda one: store.from_json(holders[one]).consecutive)]
+    holders[subject.key[:32]] = text
+    return "\n".join(f"{key}{history}" for key, history in holders.items()).encode()
 
 
 def _twin(subject: Subject, held: bytes | None) -> History:
-    """The counters in a place, if it still is this subject's."""
-    if held is None or held[:32] != subject.key[:32].encode():
-        return History()
-    return store.from_json(held[32:])
+    """The counters in a place, if this subject is one of its holders."""
+    text = _holders(held).get(subject.key[:32])
+    return store.from_json(text) if text else History()
 
 
 def _row(subject: Subject) -> str:

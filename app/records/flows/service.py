@@ -9,11 +9,13 @@ from app.foundation.clock import Clock
 from app.foundation.ephemeral import Census, Ephemeral
 from app.foundation.refusals import Code, Throttled, Unavailable
 from app.foundation.secretbox import fingerprint
+from app.foundation.visit import Visit
 from app.records.flows.model import LIFE, Flow, Held, Moved, Proof
 
 # kept beyond its end, so that a late visitor hears "expired" and not "unknown"
 _KEPT = 2 * LIFE
 _MOST_PER_BLOCK = 400
+_BLOCKS_OF_A_NETWORK = 5  # so many times that for all blocks of one network, which one customer may well have
 _MOST_IN_ALL = 50_000
 
 
@@ -36,16 +38,20 @@ class Flows:
         self._most_in_all = most_in_all
 
     def create(
-        self, purpose: str, state: str, *, subject: str, person_id: int | None, user_id: str, stamp: str, block: str
+        self, purpose: str, state: str, *, subject: str, person_id: int | None, user_id: str, stamp: str, visit: Visit
     ) -> tuple[str, Held]:
         """A new flow: its cookie and itself. Raises Throttled or Unavailable at a cap (security rule 14)."""
         now = self._clock.now()
         flow = Flow(self._chance.name(), purpose, state, 1, subject, person_id, user_id, stamp, now)
         cookie = self._chance.token()
         key, raw = _key(cookie), _to_json(flow)
-        censuses = [Census(f"flows:of:{block}", self._most_per_block), Census("flows:all", self._most_in_all)]
+        censuses = [
+            Census(f"flows:of:{visit.block}", self._most_per_block),
+            Census(f"flows:of:{visit.network}", self._most_per_block * _BLOCKS_OF_A_NETWORK),
+            Census("flows:all", self._most_in_all, reserve=self._most_in_all // 5),
+        ]
         full = self._ephemeral.admit(key, raw, _KEPT, now=now, censuses=censuses)
-        if full == 1:
+        if 0 < full < len(censuses):
             raise Throttled(Code.TOO_MANY_STARTS, retry_after=_KEPT)  # the census counts them until they are swept up
         if full:
             raise Unavailable(Code.STORE_AWAY, retry_after=60)
@@ -127,7 +133,8 @@ def _to_json(flow: Flow) -> bytes:
         "proofs": [[proof.factor, proof.at] for proof in flow.proofs],
         "notes": dict(flow.notes),
     }
-    return json.dumps(value, separators=(",", ":")).encode()
+    # as it is typed: escapes would make a User ID of emoji six times as long in the store
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _flow(value: dict[str, Any]) -> Flow:

@@ -1,6 +1,7 @@
 """Importing people, on both databases."""
 
 import json
+import random
 import threading
 from base64 import b32encode
 
@@ -226,6 +227,26 @@ def test_an_import_that_is_stopped_keeps_what_it_has_made(house):
     with house.database.read() as looking:
         assert len(list(people.all_user_ids(looking))) == BATCH
     assert house.take(content) == Tally(rows=BATCH + 100, created=99, existing=BATCH, refused=1)
+
+
+def test_any_text_at_all_is_either_taken_and_found_again_or_refused(house):
+    draw = random.Random(7)
+    rare = [chr(code) for code in (*range(0x20), 0x7F, 0x85, 0x2028, 0xD800, 0xE000, 0xFFFE, 0x10FFFF, 0x202E)]
+    alphabet = (
+        [chr(draw.randrange(0x20, 0x250)) for _ in range(300)] + ["ﬀ", "ß", "İ", "ﷺ", "\u0301", "👩‍💻", "字"] + rare
+    )
+
+    def text():
+        return "".join(draw.choices(alphabet, k=draw.randrange(1, 4)))
+
+    rows = [{"user_id": f"{number} {text()}", "first_name": text(), "last_name": text()} for number in range(600)]
+    tally = house.take(*rows)
+    refused = {bad.line for bad in house.refused}
+    assert (tally.created, tally.refused) == (600 - len(refused), len(refused))
+    assert 100 < tally.created < 600
+    with house.database.read() as looking:
+        stored = set(people.all_user_ids(looking))
+    assert stored == {row["user_id"].strip() for line, row in enumerate(rows, 1) if line not in refused}
 
 
 def test_a_file_that_is_no_import_makes_nobody(house):

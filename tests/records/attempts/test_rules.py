@@ -181,13 +181,26 @@ def test_a_try_that_could_not_be_judged_is_taken_back():
 def test_an_unlock_ends_the_wait_and_leaves_the_days_count():
     history, _, _ = spend_all(Factor.APP, Door.RECOVERY)
     cleared = rules.clear(history)
-    assert rules.standing(cleared).consecutive == 0
+    assert rules.standing(cleared, Factor.APP, NOW).consecutive == 0
     assert not rules.spend(cleared, Factor.APP, Door.RECOVERY, NOW + 2 * 3600).allowed
 
 
-def test_the_tally_of_a_day_slides_by_hours():
+def test_an_operators_unlock_opens_a_door_whose_share_of_the_day_is_spent_and_never_more_than_the_days_sum():
+    history, now = History(), NOW
+    for _ in range(10):
+        history, _, _ = spend_all(Factor.APP, Door.RECOVERY, history=history, now=now, until=now + 7200)
+        assert rules.standing(history, Factor.APP, now + 7200).locked(now + 7200)
+        history = rules.forgive(history)
+        now += 3600
+    assert rules.failures_today(history, now) == 20
+    assert rules.standing(history, Factor.APP, now).locked(now)
+
+
+def test_the_tally_of_a_day_slides_by_hours_and_never_forgets_too_early():
     hours: dict[int, int] = {}
     for hour in range(48):
         hours = rules.count_hour(hours, NOW + hour * 3600)
-    assert rules.total_of_day(hours, NOW + 47 * 3600) == 24
+    assert rules.total_of_day(hours, NOW + 47 * 3600) == 25
+    last = NOW + 47 * 3600
+    assert rules.total_of_day(hours, last + rules.until_less(hours, last)) == 24
     assert rules.total_of_day(hours, NOW + 80 * 3600) == 0

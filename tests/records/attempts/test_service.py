@@ -5,6 +5,8 @@ import threading
 import pytest
 
 from app.foundation.refusals import Code, Throttled
+from app.foundation.secretbox import Keyring, MasterKey
+from app.foundation.visit import Visit
 from app.records.attempts import store
 from app.records.attempts.model import Door, Factor, Subject
 from app.records.attempts.service import AddressLimits, Tries
@@ -67,7 +69,7 @@ def test_a_wiped_ephemeral_store_gives_a_known_person_nothing_back(tries, known,
     for _ in range(5):
         assert not refused(tries, known)
     assert refused(tries, known)
-    ephemeral.drop(f"tries:app:{int(known.key[:8], 16) % (1 << 17)}")
+    ephemeral.drop(f"tries:app:{int(known.key[:8], 16) % (1 << 15)}")
     assert refused(tries, known)
 
 
@@ -147,13 +149,13 @@ def test_messages_are_counted_by_destination_whoever_asks(tries, database):
 def test_an_address_block_starts_so_many_flows_in_ten_minutes(ephemeral, clock):
     limits = AddressLimits(ephemeral, clock, starts=60, tries=300)
     for _ in range(60):
-        limits.start("192.0.2.1")
+        limits.start(Visit("192.0.2.1", "en", ""), "recovery")
     with pytest.raises(Throttled) as caught:
-        limits.start("192.0.2.1")
+        limits.start(Visit("192.0.2.1", "en", ""), "recovery")
     assert 0 < caught.value.retry_after <= 1200
-    limits.start("192.0.2.2")
+    limits.start(Visit("192.0.2.2", "en", ""), "recovery")
     clock.advance(caught.value.retry_after)
-    limits.start("192.0.2.1")
+    limits.start(Visit("192.0.2.1", "en", ""), "recovery")
 
 
 def test_made_up_user_ids_take_a_bounded_number_of_places_in_the_ephemeral_store(tries, ephemeral):
@@ -163,13 +165,43 @@ def test_made_up_user_ids_take_a_bounded_number_of_places_in_the_ephemeral_store
     keys = [key.decode() for key in ephemeral._redis.scan_iter()]
     places = [int(key.rsplit(":", 1)[1]) for key in keys if key.startswith("tries:password:")]
     assert 0 < len(places) <= 50
-    assert max(places) < 1 << 17
+    assert max(places) < 1 << 15
     assert sum(key.startswith("wrong:") for key in keys) == 1
 
 
-def test_whoever_takes_a_place_over_starts_with_no_failures_of_somebody_else(tries):
-    first = Subject("00000001" + "a" * 56, None)
-    second = Subject("00000001" + "b" * 56, None)
+def test_who_shares_a_place_has_counters_of_their_own_and_who_tried_least_leaves(tries):
+    first, *others = (Subject("00000001" + letter * 56, None) for letter in "abcdefgh")
     while not refused(tries, first):
         pass
-    assert not refused(tries, second)
+    for other in others:
+        assert not refused(tries, other)
+    assert refused(tries, first)  # those who tried once displaced each other
+
+
+def test_a_new_key_on_the_ring_gives_neither_known_nor_unknown_people_anything_back(
+    database, ephemeral, keyring, clock, known, chance
+):
+    unknown = Tries(database, ephemeral, keyring, clock, stranger_failures_per_day=3000).subject("nobody", None)
+    rotated = Keyring([MasterKey("third", chance.octets(32)), *keyring._keys.values()], chance)
+    before = Tries(database, ephemeral, keyring, clock, stranger_failures_per_day=3000)
+    for one in (known, unknown):
+        while not refused(before, one):
+            pass
+    after = Tries(database, ephemeral, rotated, clock, stranger_failures_per_day=3000)
+    assert refused(after, after.subject("jane", known.person_id))
+    assert refused(after, after.subject("nobody", None))
+
+
+def test_wrong_app_codes_from_one_network_run_out_before_the_installations(ephemeral, clock):
+    limits = AddressLimits(ephemeral, clock, starts=60, tries=300)
+    for block in range(5):
+        for _ in range(60):
+            try:
+                limits.may_guess(Visit(f"2001:db8:0:{block}::1", "en", ""))
+            except Throttled:
+                break
+            limits.guessed_wrong(Visit(f"2001:db8:0:{block}::1", "en", ""))
+    with pytest.raises(Throttled) as caught:
+        limits.may_guess(Visit("2001:db8:0:77::1", "en", ""))
+    assert caught.value.retry_after > 80_000
+    limits.may_guess(Visit("2001:db8:1::1", "en", ""))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.foundation.chance import SystemChance
 from app.foundation.refusals import Code, Throttled, Unavailable
+from app.foundation.visit import Visit
 from app.records.flows import store as grants
 from app.records.flows.model import LIFE, PROOF_LIFE, Flow, Held, Moved, Proof
 from app.records.flows.service import Flows
@@ -40,7 +41,7 @@ def stored(redis_url):
 
 
 def begin(flows: Flows, purpose: str = "recovery", block: str = BLOCK) -> tuple[str, Held]:
-    return flows.create(purpose, "token", block=block, **JANE)
+    return flows.create(purpose, "token", visit=Visit(block, "en", ""), **JANE)
 
 
 def held(found) -> Held:
@@ -168,7 +169,7 @@ def test_everything_in_the_store_is_swept_up_in_the_end(flows, redis_url):
     flows.advance(made, state="pin")
     with redis.Redis.from_url(redis_url) as client:
         left = [client.ttl(key) for key in client.scan_iter()]
-    assert len(left) == 4  # the flow, its mark and the two censuses
+    assert len(left) == 5  # the flow, its mark and the three censuses
     assert all(LIFE < seconds <= 2 * LIFE for seconds in left)
 
 
@@ -222,7 +223,7 @@ def test_of_many_at_once_no_more_than_the_cap_come_in(ephemeral, clock):
 @given(user_id=st.text(max_size=50), notes=st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text()))
 def test_whatever_was_typed_comes_back_as_it_was(flows, user_id, notes):
     _, made = flows.create(
-        "recovery", "token", subject="s", person_id=None, user_id=user_id, stamp="x", block=user_id[:3]
+        "recovery", "token", subject="s", person_id=None, user_id=user_id, stamp="x", visit=Visit(user_id[:3], "en", "")
     )
     changed = flows.change(made)
     _, after = flows.advance(changed, state="pin", told=notes) or pytest.fail("not advanced")

@@ -1,0 +1,334 @@
+"""Kill -9 at each step: afterwards everything of a change is there, or nothing, and no notice of it is lost.
+
+What a visitor was told is kept in a ledger outside the process that dies.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from app.foundation.ephemeral import Ephemeral
+from app.foundation.sql import Database
+from app.records.attempts.model import Factor
+from tests.faults.dying import NEVER, Mortals, mortals
+from tests.journeys import behind
+from tests.journeys.behind import RECOVERY
+from tests.portal import NEW_PASSWORD, PASSWORD, opened
+
+PHONE = "+491700000001"
+EMAIL = "jane@example.org"
+TOKEN, PIN, NEW, UNLOCK = "/recovery/token", "/recovery/pin", "/recovery/password", "/recovery/unlock"
+LEASE = 61  # seconds after which what a dead sender had claimed is another's
+
+
+class Copies:
+    """A database in a certain state, and fresh copies of it."""
+
+    def __init__(self, url: str, directory: Path, server: Any) -> None:
+        self._url, self._directory, self._server = url, directory, server
+        self._count = 0
+
+    def fresh(self) -> str:
+        """The URL of another copy. Nobody may be connected to the original."""
+        self._count += 1
+        if self._server is None:
+            path = self._directory / f"copy{self._count}.sqlite"
+            shutil.copyfile(self._url.removeprefix("sqlite:///"), path)
+            return f"sqlite:///{path}"
+        name = self._url.partition("@/")[2].partition("?")[0]
+        copy = f"{name}_copy{self._count}"
+        with psycopg.connect(host=str(self._server._dir), user="app", dbname="postgres", autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(name)))
+        return str(self._server.url(copy))
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortals]:
+    with mortals(tmp_path_factory.mktemp("dying")) as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def fresh_database(kind, request):
+    """A function that gives the URL of a database with every table."""
+    if kind == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('tmp_path') / 'original.sqlite'}", None
+    server = request.getfixturevalue("postgresql")
+    return server.fresh(), server
+
+
+def keys_of(keyring):
+    return [[name, keyring._keys[name].material.hex()] for name in keyring.names]
+
+
+class Scene:
+    """A recovery brought to a step, to be carried on again and again from there."""
+
+    def __init__(self, portal, browser, url, server, store_url, directory, keyring):
+        self.person_id = None
+        self.pin = ""
+        self.now = portal.base.clock.now()
+        self.seeds = dict(portal.seeds)
+        self.cookies = {name: held.value for (_, _, name), held in browser.client._cookies.items()}
+        self.token = browser.token()
+        self.key = behind.flow_key(self.cookies[RECOVERY])
+        self.raw = portal.base.ephemeral.get(self.key)
+        self.store_url, self.keyring = store_url, keyring
+        if server is None:
+            with portal.base.database.read() as looking:  # all of it into the one file that is copied
+                looking.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        portal.base.database.close()
+        self.copies = Copies(url, directory, server)
+
+    def order(self, database_url, path, fields, **settings):
+        """The request as the visitor sends it, on a fresh copy of everything."""
+        store = Ephemeral(self.store_url)
+        store._redis.flushall()
+        store.put(self.key, self.raw, 3_600)
+        store.close()
+        return {
+            "settings": {"database_url": database_url, **settings},
+            "store_url": self.store_url,
+            "keys": keys_of(self.keyring),
+            "now": self.now,
+            "cookies": self.cookies,
+            "posts": [[path, {"csrf_token": self.token, **fields}]] if path else [],
+        }
+
+
+@pytest.fixture
+def scene(fresh_database, sqlite_template, valkey_url, clock, keyring, tmp_path):
+    """A function that brings a recovery of Jane, who is locked out, to a step."""
+    url, server = fresh_database
+    if server is None:
+        shutil.copyfile(sqlite_template, url.removeprefix("sqlite:///"))
+
+    def bring(to):
+        database = Database(url)
+        with opened(database, valkey_url, clock, keyring) as portal:
+            person = portal.add("jane", phone=PHONE, email=EMAIL)
+            portal.lock(person)
+            browser = portal.browser()
+            {
+                TOKEN: lambda: browser.recover_to_token("jane"),
+                PIN: lambda: browser.recover_to_pin(portal, "jane"),
+                NEW: lambda: browser.recover_to_password(portal, "jane", PHONE),
+            }[to]()
+            portal.deliver()
+            made = Scene(portal, browser, url, server, valkey_url, tmp_path, keyring)
+            made.person_id = person.id
+            made.pin = behind.pins_by_sms(portal, PHONE)[-1] if to == PIN else ""
+        database.close()
+        return made
+
+    return bring
+
+
+def rows(url):
+    """Every row of every table of a database that nobody else has open."""
+    database = Database(url)
+
+    class Only:
+        class base:  # noqa: N801
+            pass
+
+    Only.base.database = database  # type: ignore[attr-defined]
+    try:
+        return behind.tables(Only)  # type: ignore[arg-type]
+    finally:
+        database.close()
+
+
+def changes_of(before, after, person_id):
+    """Which consequences of a finished recovery are there (architecture.md, rule 4)."""
+    new_events = [row for row in after["audit_events"] if row not in before["audit_events"]]
+    new_messages = [row for row in after["outbox"] if row not in before["outbox"]]
+    locked = json.loads(next(r for r in after["attempts"] if r[0] == str(person_id) and r[1] == "password")[2])
+    return {
+        "hash": before["passwords"] != after["passwords"],
+        "history": before["password_history"] != after["password_history"],
+        "stamp": before["people"] != after["people"],
+        "grant": before["recovery_grants"] != after["recovery_grants"],
+        "audit": any("authn_password_change" in row or "authn_login_unlock" in row for row in new_events),
+        "notices": len(new_messages) == 2,
+        "unlocked": "consecutive" not in locked,
+    }
+
+
+ALL_OF_A_PASSWORD = {"hash", "history", "stamp", "grant", "audit", "notices", "unlocked"}
+ALL_OF_AN_UNLOCKING = {"grant", "audit", "notices", "unlocked"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "all_of_it"),
+    [
+        (NEW, {"new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}, ALL_OF_A_PASSWORD),
+        (UNLOCK, {}, ALL_OF_AN_UNLOCKING),
+    ],
+    ids=["password", "unlock"],
+)
+def test_killed_while_finishing_everything_of_the_change_is_there_or_nothing(
+    house, scene, kind, path, fields, all_of_it, clock, keyring, valkey_url
+):
+    at = scene(NEW)
+    before = rows(at.copies.fresh())
+    nothing = everything = 0
+    for step in range(1, NEVER):
+        url = at.copies.fresh()
+        death = house.run(at.order(url, path, fields), die_at=step)
+        after = rows(url)
+        there = {name for name, done in changes_of(before, after, at.person_id).items() if done}
+        assert there in (set(), all_of_it), f"killed before step {step}: only {there}"
+        if not death.killed:
+            assert [(told["status"], told["location"]) for told in death.ledger] == [(303, "/recovery/done")]
+            assert there == all_of_it
+            break
+        assert death.ledger == []  # nobody was told of anything that is not there
+        first_of_either = (nothing == 0 and not there) or (everything == 0 and bool(there))
+        nothing, everything = nothing + (not there), everything + bool(there)
+        if first_of_either or there:
+            restart(at, url, path, fields, there, clock, keyring, valkey_url)
+    assert nothing > 5
+    assert everything >= 1  # killed after the commit and before the answer
+
+
+def restart(at, url, path, fields, there, clock, keyring, valkey_url):
+    """The process comes back: the visitor tries once more, and the worker sends what is owed."""
+    database = Database(url)
+    with opened(database, valkey_url, clock, keyring) as portal:
+        browser = portal.browser()
+        for name, value in at.cookies.items():
+            browser.client.set_cookie(name, value)
+        answer = browser.client.post(path, data={"csrf_token": at.token, **fields})
+        assert answer.status_code == (409 if there else 303)
+        assert behind.signs_in(portal, "jane", NEW_PASSWORD if path == NEW else PASSWORD)
+        portal.deliver()
+        assert len(portal.phone.to(PHONE)) == 1
+        assert len(portal.mailbox.to(EMAIL)) == 1
+        changed = behind.happened(portal, at.person_id, "authn_password_change")
+        assert changed + behind.happened(portal, at.person_id, "authn_login_unlock") == 1
+        assert behind.lands_on(browser, NEW) == "/recovery"
+    database.close()
+
+
+def test_killed_while_a_pin_is_judged_the_try_stays_counted_and_the_owner_gets_through(
+    house, scene, clock, keyring, valkey_url, kind
+):
+    at = scene(PIN)
+    for step in range(1, NEVER):
+        url = at.copies.fresh()
+        death = house.run(at.order(url, PIN, {"pin": at.pin}), die_at=step)
+        database = Database(url)
+        with opened(database, valkey_url, clock, keyring) as portal:
+            given = behind.tables(portal)["recovery_grants"]
+            raw = portal.base.ephemeral.get(at.key)
+            assert raw is not None
+            flow = json.loads(raw)
+            if flow.get("moved"):  # the flow never goes on without its grant
+                assert len(given) == 1
+            else:
+                assert flow["notes"]["pin_tries"] == 1  # counted before anything was looked at
+                browser = portal.browser()
+                for name, value in at.cookies.items():
+                    browser.client.set_cookie(name, value)
+                answer = browser.client.post(PIN, data={"csrf_token": at.token, "pin": at.pin})
+                assert answer.location == NEW
+                assert len(behind.tables(portal)["recovery_grants"]) == 1
+        database.close()
+        if not death.killed:
+            assert death.ledger[0]["location"] == NEW
+            break
+    assert step > 5
+
+
+def test_killed_while_a_code_is_judged_the_code_is_never_good_twice_and_the_next_one_is(
+    house, scene, clock, keyring, valkey_url, kind
+):
+    at = scene(TOKEN)
+    for step in range(1, NEVER):
+        url = at.copies.fresh()
+        database = Database(url)
+        with opened(database, valkey_url, clock, keyring) as portal:
+            portal.seeds.update(at.seeds)
+            code, following = portal.code("jane"), portal.code("jane", 1)
+        database.close()
+        death = house.run(at.order(url, TOKEN, {"code": code}), die_at=step)
+        database = Database(url)
+        with opened(database, valkey_url, clock, keyring) as portal:
+            accepted = behind.happened(portal, at.person_id, "authn_token_success")
+            sent = behind.queued(portal)
+            assert len(sent) == accepted  # the PIN is queued with the proof, or neither is there
+            raw = portal.base.ephemeral.get(at.key)
+            assert raw is not None
+            if not json.loads(raw).get("moved"):
+                browser = portal.browser()
+                for name, value in at.cookies.items():
+                    browser.client.set_cookie(name, value)
+                again = browser.client.post(TOKEN, data={"csrf_token": at.token, "code": code})
+                assert again.status_code == (422 if accepted else 303)
+                if accepted:
+                    answer = browser.client.post(TOKEN, data={"csrf_token": at.token, "code": following})
+                    assert answer.location == PIN
+            else:
+                assert accepted == 1
+            with portal.base.database.read() as looking:
+                standing = portal.means.tries.standing(looking, at.person_id, Factor.APP)
+            assert standing.consecutive == 0
+        database.close()
+        if not death.killed:
+            assert death.ledger[0]["location"] == PIN
+            break
+    assert step > 5
+
+
+def test_killed_while_sending_no_notice_is_lost_and_no_text_is_sent_twice(
+    house, scene, clock, keyring, valkey_url, kind
+):
+    """Security rule 17: e-mail at least once with the same Message-ID, SMS at most once."""
+    at = scene(NEW)
+    finished = at.copies.fresh()
+    death = house.run(at.order(finished, NEW, {"new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}))
+    assert death.ledger[0]["status"] == 303
+    if kind == "sqlite":
+        database = Database(finished)
+        with database.read() as looking:
+            looking.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+    notices = Copies(finished, Path(finished.removeprefix("sqlite:///")).parent, at.copies._server)
+    twice = once = 0
+    for step in range(1, NEVER):
+        url = notices.fresh()
+        database = Database(url)
+        with opened(database, valkey_url, clock, keyring) as portal:
+            order = at.order(url, "", {}, smtp_url=portal.mailbox.url, twilio_api_base=portal.phone.base)
+            death = house.run(order, die_at=step)
+            before = len(portal.mailbox.to(EMAIL)), len(portal.phone.to(PHONE))
+            now = clock.now()
+            clock.advance(LEASE)
+            portal.deliver()
+            letters, texts = portal.mailbox.to(EMAIL), portal.phone.to(PHONE)
+            assert len(letters) >= 1, f"killed before step {step}: the letter is lost"
+            assert len({letter.message["Message-ID"] for letter in letters}) == 1
+            assert len(texts) <= 1, f"killed before step {step}: the text was sent twice"
+            states = {row["channel"]: row["state"] for row in behind.queued(portal, "notice_password_changed")}
+            assert states["email"] == "sent"
+            # what may have been posted is never posted again, and never said to be queued
+            assert (states["sms"], len(texts)) in {("sent", 1), ("unknown", 1), ("unknown", 0)}
+            twice, once = twice + (len(letters) > 1), once + (before != (0, 0))
+            clock._elapsed -= clock.now() - now
+        database.close()
+        if not death.killed:
+            break
+    assert once > 3  # it was killed with something sent as well
+    assert twice >= 1  # and between a letter and the note that it was sent
