@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve worker test check bench messages lock clean
+.PHONY: help setup setup-dev demo serve worker test check bench pictures messages lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ check: setup-dev ## format, lint, types, import directions, messages
 
 bench: setup-dev ## what things cost, as ratios measured side by side
 	@$(BIN)/python -m tests.bench
+
+pictures: setup-dev ## take the README's pictures anew
+	@$(BIN)/python -m tests.browser.pictures
 
 messages: setup-dev ## extract the sentences, merge them into the catalogues, compile
 	@$(BIN)/python -m tests.messages

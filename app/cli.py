@@ -169,7 +169,7 @@ def _house(settings: "Settings", *, prepare: bool) -> Iterator[_House]:
     )
     try:
         migrated = prepare and migrations.migrate(base.database)
-        _admit(base)
+        wiring.admit(base)
         means = wiring.build_means(base)
         people = Administration(
             database=base.database,
@@ -205,22 +205,6 @@ def _require_new(settings: "Settings") -> None:
                     raise BadSetting(f"{path}: the keys of this database are lost ({', '.join(lost)}); bring them back")
     finally:
         database.close()
-
-
-def _admit(base: "Foundation") -> None:
-    """Refuse a database of the other kind, and keys that are not its own, before anything is written with them."""
-    from app.foundation.settings import BadSetting
-    from app.foundation.sql import installation
-    from app.journeys.administration.model import NotDone
-
-    with base.database.begin() as transaction:
-        if installation.is_demo(transaction) is not base.settings.demo:
-            if base.settings.demo:
-                raise NotDone("this database was not made for the demo; it is left alone")
-            raise NotDone("this database was made for the demo, with passwords that everybody knows; use another")
-        unfit = installation.remember_keys(transaction, installation.key_checks(base.keyring))
-    if unfit:
-        raise BadSetting(f"SECRET_KEYS: not the keys that this database was used with ({', '.join(unfit)})")
 
 
 # ---- setting up
@@ -386,13 +370,16 @@ def _run(settings: "Settings", *, with_worker: bool, ready: Callable[[], None] |
 
 def _serve_pages(settings: "Settings", store_url: str) -> int:
     from app import wiring
+    from app.foundation.web.application import MOST_BYTES
+    from app.foundation.web.server import Bounds
     from app.foundation.web.server import serve as serve_pages
 
     def factory() -> "Flask":
         base = wiring.build_foundation(settings, ephemeral_url=store_url)
         return wiring.build_web(base, wiring.build_means(base))
 
-    return serve_pages(factory, bind=settings.bind, workers=settings.workers)
+    bounds = Bounds(threads=wiring.THREADS, body_size=MOST_BYTES)
+    return serve_pages(factory, bind=settings.bind, workers=settings.workers, bounds=bounds)
 
 
 def _send(settings: "Settings", store_url: str) -> int:

@@ -19,10 +19,11 @@ from app.foundation.keyfile import keys_of
 from app.foundation.metrics import Metrics
 from app.foundation.refusals import StoreAway
 from app.foundation.secretbox import Keyring
-from app.foundation.settings import ROOT, Settings
+from app.foundation.settings import ROOT, BadSetting, Settings
 from app.foundation.slowhash import SlowHasher
-from app.foundation.sql import Database, Transaction
+from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
+from app.journeys.administration.model import NotDone
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
 from app.journeys.operations import views as operations_views
@@ -98,6 +99,18 @@ def build_foundation(
             chance=chance,
         ),
     )
+
+
+def admit(base: Foundation) -> None:
+    """Refuse a database of the other kind, and keys that are not its own, before anything is written with them."""
+    with base.database.begin() as transaction:
+        if installation.is_demo(transaction) is not base.settings.demo:
+            if base.settings.demo:
+                raise NotDone("this database was not made for the demo; it is left alone")
+            raise NotDone("this database was made for the demo, with passwords that everybody knows; use another")
+        unfit = installation.remember_keys(transaction, installation.key_checks(base.keyring))
+    if unfit:
+        raise BadSetting(f"SECRET_KEYS: not the keys that this database was used with ({', '.join(unfit)})")
 
 
 def build_means(base: Foundation) -> Means:
@@ -237,4 +250,4 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     tidying.join()
 
 
-__all__ = ["Foundation", "Means", "build_foundation", "build_means", "build_web", "build_worker", "run_worker"]
+__all__ = ["Foundation", "Means", "admit", "build_foundation", "build_means", "build_web", "build_worker", "run_worker"]

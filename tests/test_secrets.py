@@ -111,7 +111,8 @@ def entry(client: "redis.Redis", key: bytes) -> bytes:
         b"list": lambda: client.lrange(key, 0, -1),
         b"zset": lambda: client.zrange(key, 0, -1, withscores=True),
     }
-    value: Any = readers[client.type(key)]()
+    kind: Any = client.type(key)
+    value: Any = readers[kind]()
     return key + b" " + (value if isinstance(value, bytes) else repr(value).encode())
 
 

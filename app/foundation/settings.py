@@ -282,7 +282,7 @@ def _read(name: str, value: Any, where: str) -> Any:
 
 
 # OWASP Password Storage: Argon2id with p=1 must not be weaker than one of these (KiB, passes)
-_OWASP_SETS = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
+OWASP_SETS = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 
 
 def _check(settings: Settings) -> None:
@@ -291,7 +291,7 @@ def _check(settings: Settings) -> None:
         _check_url("SMTP_URL", settings.smtp_url, {"smtps", "smtp+starttls"}, {"smtp"})
     _check_url("TWILIO_API_BASE", settings.twilio_api_base, {"https"}, {"http"})
     _check_stores(settings)
-    if not any(settings.argon2_memory_kib >= m and settings.argon2_passes >= t for m, t in _OWASP_SETS):
+    if not any(settings.argon2_memory_kib >= m and settings.argon2_passes >= t for m, t in OWASP_SETS):
         raise BadSetting(
             "ARGON2_MEMORY_KIB, ARGON2_PASSES: weaker than every set that OWASP allows, such as 19456 KiB and 2 passes"
         )

@@ -23,6 +23,7 @@ from argon2.low_level import Type, hash_secret_raw
 
 from app.foundation.chance import Chance
 from app.foundation.refusals import Code, Unavailable
+from app.foundation.settings import OWASP_SETS
 
 _T = TypeVar("_T")
 
@@ -30,8 +31,6 @@ SALT = 16  # bytes: RFC 9106 sec. 3.1 recommends 128 bits
 TAG = 32  # bytes: RFC 9106 sec. 4 asks for 256 bits
 RETRY_AFTER = 5  # seconds
 
-# OWASP Password Storage: Argon2id must not be weaker than one of these (KiB, passes)
-OWASP_SETS = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 # A hash that was made elsewhere is computed for anybody who knows the User ID, so its cost is bounded above too.
 # The heaviest that is taken is libsodium's MODERATE; RFC 9106's second choice and argon2-cffi's default are lighter.
 MOST_MEMORY = 262_144  # KiB

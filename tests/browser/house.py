@@ -135,7 +135,13 @@ def serving(
     home = short_directory("kt-br-")
     log = home / "log"
     cast = [
-        Person(user_id, base64.b32encode(os.urandom(20)).decode(), f"+4917000001{n:02}", f"post{n:02}@example.org", oathtool)
+        Person(
+            user_id,
+            base64.b32encode(os.urandom(20)).decode(),
+            f"+4917000001{n:02}",
+            f"post{n:02}@example.org",
+            oathtool,
+        )
         for n, user_id in enumerate(people)
     ]
     hashed = PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1).hash(PASSWORD)

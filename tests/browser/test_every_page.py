@@ -84,9 +84,7 @@ def test_every_page_of_a_recovery_is_sound(arrive: Arrive, house: House, inspect
     assert "\n".join(inspector.found) == ""
 
 
-def test_every_page_that_refuses_is_sound(
-    visitor: Visitor, arrive: Arrive, house: House, inspector: Inspector
-) -> None:
+def test_every_page_that_refuses_is_sound(visitor: Visitor, arrive: Arrive, house: House, inspector: Inspector) -> None:
     person, page = house.somebody(), visitor.page
     visitor.go("/nowhere")
     inspector.look(page, "There is no such page")

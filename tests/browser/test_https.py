@@ -54,9 +54,7 @@ def browser(playwright: Playwright, chromium: Path, front: Front) -> Iterator[Br
     started.close()
 
 
-def test_a_password_is_recovered_over_https_with_cookies_that_nobody_can_plant(
-    visitor: Visitor, house: House
-) -> None:
+def test_a_password_is_recovered_over_https_with_cookies_that_nobody_can_plant(visitor: Visitor, house: House) -> None:
     person, page = house.somebody(), visitor.page
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright marks what it is given

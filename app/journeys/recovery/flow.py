@@ -1,7 +1,7 @@
 """The states of a recovery and the page that is due in each. Nothing else moves a recovery on.
 
     token → pin → password → done
-      └──────┴───────┴──→ closed
+             └──→ closed, after the fifth wrong PIN
 
 "Alternative Authentication" chooses where the PIN goes; it is data inside the state ``pin`` and completes nothing.
 """

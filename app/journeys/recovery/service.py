@@ -339,6 +339,8 @@ class Recovery:
         try:
             spent = self._tries.spend(_subject(flow), Factor.PIN, Door.RECOVERY)
         except Throttled as throttled:
+            # the person waits, and nothing was judged: the flow's try is given back
+            self._retry(held, _give_back_try(self._flows))
             raise Throttled(throttled.code, field="pin", retry_after=throttled.retry_after) from None
         right = self._pins.matches(pin, txn=flow.txn, purpose=PURPOSE, typed=digits)
         self._settle_pin(visit, flow, spent, now, right=right)
@@ -550,6 +552,10 @@ def _subject(flow: Flow) -> Subject:
 def _pin(flow: Flow) -> Pin | None:
     notes = flow.notes.get("pin")
     return Pin.from_notes(notes) if notes else None
+
+
+def _give_back_try(flows: Flows) -> Callable[[Held], Held | None]:
+    return lambda latest: flows.change(latest, pin_tries=latest.flow.notes["pin_tries"] - 1)
 
 
 def _wrong_code(outcome: Outcome) -> Wrong:
