@@ -35,7 +35,7 @@ def browser(playwright: Playwright, chromium: Path) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def house(oathtool: Path) -> Iterator[House]:
     """The portal with people whom nobody has met."""
-    with serving(oathtool, [f"walker{n:02}" for n in range(40)]) as running:
+    with serving(oathtool, [f"lindqvist{n:02}" for n in range(40)]) as running:
         yield running
 
 

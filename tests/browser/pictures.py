@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from app.foundation.settings import ROOT
 from tests.browser.house import STEP, House, Person, demonstrating, serving
@@ -19,7 +19,7 @@ _NEW = "seven lanterns over the mill"
 _EDGE = 20  # pixels below the last thing shown
 
 
-def _visitor(browser: Browser, address: str, scheme: str, viewport: dict[str, int], scale: float) -> Visitor:
+def _visitor(browser: Browser, address: str, scheme: str, viewport: ViewportSize, scale: float) -> Visitor:
     options: dict[str, Any] = {"viewport": viewport, "color_scheme": scheme, "device_scale_factor": scale}
     return Visitor(browser.new_context(reduced_motion="reduce", locale="en-GB", **options), address)
 

@@ -20,7 +20,7 @@ class Inspector:
 
     def look(self, page: Page, title: str) -> None:
         """The page is the one of this title, and is looked at."""
-        expect(page).to_have_title(f"{title} – Keyturn")
+        expect(page).to_have_title(f"{title} \N{EN DASH} Keyturn")
         self.found += [f"{title}: {fault}" for fault in faults(page)]
 
 
@@ -41,7 +41,7 @@ def test_every_page_of_a_recovery_is_sound(arrive: Arrive, house: House, inspect
     inspector.look(page, "Enter your password")
     visitor.send(password="not this one")
     inspector.look(page, "Error: Enter your password")
-    visitor.go("/recovery?user_id=walker")
+    visitor.go("/recovery?user_id=lindqvist")
     inspector.look(page, "Password locked or forgotten?")
     visitor.go("/recovery/token")
     page.locator("details.help summary").click()

@@ -19,7 +19,8 @@ _FOCUS = """() => {
     const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
     const name = `${one.localName} ${one.name || one.textContent.trim().slice(0, 40)}`;
     if (style.outlineStyle !== "solid" || parseFloat(style.outlineWidth) < 3) return [name, "no ring"];
-    if (box.top < 0 || box.bottom > innerHeight || box.left < 0 || box.right > innerWidth) return [name, "out of sight"];
+    const inside = box.top >= 0 && box.bottom <= innerHeight && box.left >= 0 && box.right <= innerWidth;
+    if (!inside) return [name, "out of sight"];
     return [name, top && (one.contains(top) || top.contains(one)) ? "" : "covered"];
 }"""
 _STOPS = """() => [...document.querySelectorAll("a[href], button, input, summary, [tabindex='0']")]

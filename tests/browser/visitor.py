@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, ViewportSize, expect
 
 from tests.browser.house import House, Person
 
@@ -12,9 +12,9 @@ from tests.browser.house import House, Person
 _NOTICE = re.compile(r"Failed to load resource: the server responded with a status of 4(00|04|09|22|29) ")
 _PAGES = re.compile(r"/(recovery|sign-in|nowhere)(/|$)")
 
-PHONE = {"width": 390, "height": 844}
-NARROW = {"width": 320, "height": 640}
-DESKTOP = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+NARROW: ViewportSize = {"width": 320, "height": 640}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
 class Visitor:

@@ -5,6 +5,7 @@ writes every answer that a visitor got into a ledger before it may die again.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -120,6 +121,9 @@ def _live(order: dict[str, Any]) -> None:
 
 
 def _main() -> None:
+    # what the sender imports when it needs it, once for all the children
+    for name in ("smtplib", "app.records.delivery.channels.twilio_client"):
+        importlib.import_module(name)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
