@@ -21,7 +21,6 @@ class Code(StrEnum):
     PIN_EXPIRED = "pin_expired"
     PIN_SPENT = "pin_spent"
     PASSWORD_RULES = "password_rules"  # noqa: S105
-    NOT_THE_SAME = "not_the_same"
     # out of order: 409, with the step that is due
     OUT_OF_ORDER = "out_of_order"
     FLOW_EXPIRED = "flow_expired"

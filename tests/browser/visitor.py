@@ -74,10 +74,11 @@ class Visitor:
         return self.page.locator("main > [role=status]")
 
     def send(self, button: str = "Continue", **fields: str) -> None:
-        """Fill in a form and press its button."""
+        """Fill in a form, press its button, and wait until the answer takes the page's place."""
         for name, value in fields.items():
             self.field(name).fill(value)
-        self.button(button).click()
+        with self.page.expect_navigation(wait_until="commit"):
+            self.button(button).click()
 
     # ---- the steps, each by what one sees and clicks
 

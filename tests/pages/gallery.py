@@ -258,7 +258,7 @@ CASES: dict[str, Case] = {
     ),
     "new-password-two-errors": Case(
         "recovery/password.html",
-        _password(errors=_errors(_WRONG, Refused(Code.NOT_THE_SAME, "confirm_password"))),
+        _password(errors=_errors(_WRONG, Refused(Code.MISSING, "confirm_password"))),
         422,
     ),
     "done": Case(

@@ -405,19 +405,24 @@ def test_after_fifty_wrong_codes_in_a_row_recovery_is_closed_to_strangers_and_th
 # ---- addresses
 
 
-def test_sixty_flows_in_ten_minutes_may_start_from_one_address(one_portal):
-    def start(number, address):
-        browser = one_portal.browser(REMOTE_ADDR=address)
-        path = "/recovery" if number % 2 else "/sign-in"
-        return browser.post(path, user_id=f"somebody {number}")
+@pytest.mark.parametrize("path", ["/recovery", "/sign-in"])
+def test_sixty_flows_in_ten_minutes_may_start_from_one_address(one_portal, path):
+    browser = one_portal.browser()
+    token = browser.token()
 
-    assert {start(number, "203.0.113.66").status_code for number in range(60)} == {303}
-    answer = start(60, "203.0.113.66")
+    def start(number, address="203.0.113.66", where=path):
+        browser.environ["REMOTE_ADDR"] = address
+        return browser.post(where, csrf_token=token, user_id=f"somebody {number}")
+
+    assert {start(number).status_code for number in range(60)} == {303}
+    answer = start(60)
     assert answer.status_code == 429
     assert 0 < int(answer.headers["Retry-After"]) <= 1_200
     assert start(61, "203.0.113.67").status_code == 303
+    # who starts many recoveries hinders nobody there from signing in, and the other way round
+    assert start(62, where="/sign-in" if path == "/recovery" else "/recovery").status_code == 303
     one_portal.base.clock.advance(1_200)
-    assert start(62, "203.0.113.66").status_code == 303
+    assert start(63).status_code == 303
 
 
 def test_what_forwarding_headers_say_makes_no_other_address_of_one(sqlite_database, valkey_url, clock, keyring):
@@ -471,7 +476,8 @@ def test_above_the_installations_limit_of_a_day_strangers_codes_are_no_longer_ju
             assert at_token(portal, name).post(TOKEN, code=code).status_code == 422
         for name in ("p0", "nobody"):
             answer = at_token(portal, name).post(TOKEN, code=portal.code("p0"))
-            assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3600")
+            assert answer.status_code == 429
+            assert 0 < int(answer.headers["Retry-After"]) <= DAY
         assert at_sign_in(portal, "p0").post(SIGN_IN, password=PASSWORD).status_code == 303
         clock.advance(DAY)
         assert at_token(portal, "p0").post(TOKEN, code=portal.code("p0")).status_code == 303
