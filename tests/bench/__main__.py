@@ -28,6 +28,8 @@ SMALL, LARGE = "few", "many"
 @click.option("--seconds", type=click.FloatRange(1), default=6.0, show_default=True, help="A window of the flood.")
 def main(*, full: bool, file: Path | None, people: int | None, rounds: int, visitors: int, seconds: float) -> None:
     """Measure the portal on this machine, as ratios to a bare Argon2id verify and a bare Flask page."""
+    if rounds * visitors > 600:
+        raise click.UsageError("of 1,000 people 700 recover, each once: rounds times visitors may be 600 at most")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kt-bench-", dir="/tmp") as directory, ExitStack() as stack:
         bench = _Bench(Path(directory), stack, full=full)

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,7 +85,8 @@ class House:
 
     def logged(self, **wanted: object) -> list[dict[str, object]]:
         """The lines of the log that say all this."""
-        lines = (json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{"))
+        written = self._log.read_text().splitlines(keepends=True)
+        lines = [json.loads(line) for line in written if line.startswith("{") and line.endswith("\n")]
         return [line for line in lines if all(line.get(name) == value for name, value in wanted.items())]
 
 
@@ -101,6 +103,15 @@ def _environ(home: Path, **settings: str) -> dict[str, str]:
     config.mkdir(exist_ok=True)
     paths = {"KEYTURN_CONFIG": str(config), "KEYTURN_STATE_DIR": str(home / "state")}
     return {**plain, **paths, **_WIDE, **settings}
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = short_directory("kt-br-")
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager
@@ -132,8 +143,6 @@ def serving(
 ) -> Iterator[House]:
     """`keyturn serve` with people of these User IDs and PASSWORD, against a phone and a mailbox on this machine."""
     port = port or free_port()
-    home = short_directory("kt-br-")
-    log = home / "log"
     cast = [
         Person(
             user_id,
@@ -157,7 +166,8 @@ def serving(
         }
         for one in cast
     ]
-    with Phone() as phone, Mailbox() as mailbox:
+    with _home() as home, Phone() as phone, Mailbox() as mailbox:
+        log = home / "log"
         environ = _environ(
             home,
             KEYTURN_BIND=f"127.0.0.1:{port}",
@@ -197,14 +207,14 @@ def _wait_for(address: tuple[str, int], process: subprocess.Popen[bytes], log: P
 @contextmanager
 def demonstrating() -> Iterator[str]:
     """`keyturn demo`; its address, as it prints it."""
-    home = short_directory("kt-br-")
-    log = home / "log"
+    with _home() as home:
+        log = home / "log"
 
-    def address() -> str:
-        told = re.search(r"^Keyturn's demo: (http://\S+)$", log.read_text(), re.MULTILINE)
-        return told[1] if told else ""
+        def address() -> str:
+            told = re.search(r"^Keyturn's demo: (http://\S+)$", log.read_text(), re.MULTILINE)
+            return told[1] if told else ""
 
-    with _running(["demo", "--port", "0"], _environ(home), log) as process:
-        wait_until(lambda: bool(address()) or process.poll() is not None, 60, log.read_text)
-        assert address(), log.read_text()
-        yield address()
+        with _running(["demo", "--port", "0"], _environ(home), log) as process:
+            wait_until(lambda: bool(address()) or process.poll() is not None, 60, log.read_text)
+            assert address(), log.read_text()
+            yield address()

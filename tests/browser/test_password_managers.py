@@ -109,15 +109,3 @@ def test_chromium_has_no_advice_about_the_password_forms(visitor: Visitor, house
         )
     assert len(visitor.complaints) == 1
     visitor.complaints.clear()
-
-
-def test_a_password_is_sent_hidden_also_after_it_was_shown(visitor: Visitor, house: House) -> None:
-    visitor.to_password(house.somebody().user_id)
-    visitor.field("password").fill("not this one")
-    visitor.button("Show password").click()
-    expect(visitor.field("password")).to_have_attribute("type", "text")
-    expect(visitor.field("password")).to_have_attribute("autocomplete", "current-password")
-    visitor.button("Continue").click()
-    expect(visitor.alert).to_be_visible()
-    expect(visitor.field("password")).to_have_attribute("type", "password")
-    expect(visitor.field("password")).to_have_value("")

@@ -3,7 +3,7 @@
 import gettext
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.foundation.i18n import LANGUAGES, catalogue, choose
@@ -32,6 +32,7 @@ def test_without_any_the_fallback_is_taken():
     assert choose(["fr"], "de") == "de"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=10))
 def test_whatever_is_wanted_a_language_that_we_speak_comes_of_it(wanted):
     assert choose(wanted, "de") in LANGUAGES

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.foundation.secretbox import MASTER, Keyring, MasterKey, Unreadable, fingerprint, same
@@ -22,6 +22,7 @@ def ring(*keys: MasterKey) -> Keyring:
     return Keyring(keys or (OLD,), SeededChance())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.text(max_size=40), st.text(max_size=80))
 def test_what_was_sealed_opens_to_the_same_bytes(plain, purpose, place):
     keys = ring()
@@ -68,6 +69,7 @@ def test_what_was_never_sealed_is_refused_as_unreadable(rubbish):
         ring().open("outbox", rubbish, PLACE)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120))
 def test_no_text_at_all_makes_it_fail_otherwise(text):
     with pytest.raises(Unreadable):
@@ -108,6 +110,7 @@ def test_each_purpose_and_each_key_has_a_hash_of_its_own():
         keys.mac("pin", "jane", key="gone")
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=6), max_size=4), st.lists(st.binary(max_size=6), max_size=4))
 def test_other_parts_have_another_hash_wherever_they_are_divided(one, other):
     keys = ring()
@@ -123,6 +126,7 @@ def test_the_derivation_is_that_of_nist_sp_800_108_with_one_block():
     assert ring().mac_hex("pin", "jane") == expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(), max_size=20))
 def test_every_text_that_python_can_hold_has_a_hash_and_a_comparison(text):
     assert len(ring().mac_hex("same-wrong", text)) == 64

@@ -167,6 +167,7 @@ def test_blocks(address, block):
     assert address_block(address) == block
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
 def test_the_low_64_bits_make_no_other_block(address, low):
     neighbour = ipaddress.IPv6Address(int(address) >> 64 << 64 | low)

@@ -4,6 +4,8 @@ The root of the worst holes of recent years is a proof that was not bound to acc
 (Keycloak CVE-2026-18963, authentik CVE-2026-49443 and CVE-2023-26481).
 """
 
+import json
+
 import pytest
 
 from app.records.attempts.model import Door, Factor
@@ -575,6 +577,20 @@ def test_a_pin_of_one_person_is_wrong_for_another_even_on_the_same_phone(portal)
     assert other.post(PIN, pin=first).status_code == 422
     assert one.post(PIN, pin=first).status_code == 303
     assert other.post(PIN, pin=second).status_code == 303
+
+
+def test_a_pin_moved_to_another_flow_in_the_store_is_wrong_there(one_portal):
+    """Authelia, Cure53 ATH-01-014: the challenge of one flow passed in another. Here its hash would not fit."""
+    jane(one_portal)
+    one, other = two_flows(one_portal)
+    first = behind.pins_by_sms(one_portal, PHONE)[0]
+    store = one_portal.base.ephemeral
+    keys = [behind.flow_key(browser.cookie(RECOVERY)) for browser in (one, other)]
+    flows = [json.loads(store.get(key)) for key in keys]
+    flows[1]["notes"]["pin"] = flows[0]["notes"]["pin"]
+    store.put(keys[1], json.dumps(flows[1]).encode(), 1_800)
+    assert other.post(PIN, pin=first).status_code == 422
+    assert one.post(PIN, pin=first).status_code == 303
 
 
 def test_a_code_of_one_person_proves_nothing_for_another(portal):

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.records.people.model import (
@@ -65,7 +65,8 @@ def test_ids_that_only_look_alike_stay_apart(one, other):
 
 
 def test_the_canonical_form_of_every_character_is_canonical_itself():
-    for point in range(0x110000):
+    # beyond these there is nothing but private use and what is not assigned
+    for point in (*range(0x32400), *range(0xE0000, 0xE0200)):
         for text in (chr(point), f"a{chr(point)}"):
             try:
                 once = canonical_user_id(text)
@@ -74,6 +75,7 @@ def test_the_canonical_form_of_every_character_is_canonical_itself():
             assert canonical_user_id(once) == once, hex(point)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 @example("\u00b4 \u0345\u0390")
 def test_whatever_is_typed_there_is_one_canonical_form_or_a_refusal(typed):
@@ -179,6 +181,7 @@ def test_a_mask_shows_two_digits_or_first_letters(channel, address, masked):
     assert contact(channel, address).masked == masked
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
 def test_a_masked_number_is_always_as_long_and_hides_all_but_two_digits(number):
     shown = contact(Channel.SMS, number).masked
@@ -186,6 +189,7 @@ def test_a_masked_number_is_always_as_long_and_hides_all_but_two_digits(number):
     assert sum(character.isdigit() for character in shown) == 2
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[a-z]{2,20}@[a-z]{2,20}\.(org|example)", fullmatch=True))
 def test_a_masked_mailbox_shows_nothing_but_first_letters_and_the_ending(address):
     local, _, domain = address.partition("@")
