@@ -50,13 +50,20 @@ class Site:
         return float(found[1])
 
     def find_hashing_threads(self, anchor: float) -> None:
-        """Learn which threads hash, by what they do during a sign-in."""
+        """Learn which threads hash: those that work during a sign-in, and rest while pages are asked for."""
         for _ in range(2):
             before = self.running.threads()
+            for _ in range(10):
+                Visitor(self.line).get("/sign-in")
+            between = self.running.threads()
             walk(Visitor(self.line, next(self.signing_in)), SIGN_IN, self.phone)
             time.sleep(0.02)
             after = self.running.threads()
-            self.running.hashing |= {thread for thread in after if after[thread] - before.get(thread, 0) > 0.4 * anchor}
+            rested = {thread for thread, used in between.items() if used - before.get(thread, 0) < 0.000_05}
+            worked = {thread for thread, used in after.items() if used - between.get(thread, 0) > 0.4 * anchor}
+            self.running.hashing |= rested & worked
+        if not self.running.hashing:
+            raise RuntimeError("no thread of the portal was seen to hash")
 
 
 def walk(visitor: Visitor, steps: Iterable[Step], phone: Handsets) -> None:
