@@ -230,7 +230,7 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(tmp_path: Path):
         before = running.workers()
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(set(running.workers()) - set(before)) < 1:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -243,7 +243,7 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path):
         workers = running.workers()
         running.process.kill()
         running.process.wait(10)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not all(services.gone(pid) for pid in workers):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -259,7 +259,7 @@ def test_a_worker_born_as_its_parent_died_does_not_stay(tmp_path: Path):
             (newborn,) = running.workers()
             time.sleep(pause)
             running.process.kill()
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not services.gone(newborn):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
