@@ -7,6 +7,7 @@ the command line. Whatever is heavy is imported inside the command that needs it
 import errno
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -729,8 +730,10 @@ class _Progress:
     def __init__(self, clock: "Clock", size: int) -> None:
         self._clock = clock
         self._size = max(1, size)
-        self._began = self._told = clock.monotonic()
+        self._began = clock.monotonic()
         self._on_terminal = sys.stderr.isatty()
+        # a terminal is told at once, or somebody waits before an empty line
+        self._told = -math.inf if self._on_terminal else self._began
         self._drawn = 0
 
     def show(self, read: int, rows: int) -> None:

@@ -37,12 +37,13 @@ class Operator:
         """The command in this process."""
         mask = os.umask(0)
         os.umask(mask)
+        logging = structlog.get_config()
         hidden = {name: None for name in os.environ if name.startswith("KEYTURN_")}
         try:
             return CliRunner(env={**hidden, **self.environ}).invoke(main, args, input=typed, prog_name="keyturn")
         finally:
             os.umask(mask)
-            structlog.reset_defaults()
+            structlog.configure(**logging)
 
     def ok(self, *args: str, typed: str | bytes | None = None) -> Result:
         """The same, which has to end well."""
