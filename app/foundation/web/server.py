@@ -124,16 +124,18 @@ def _raise_open_files(wanted: int) -> None:
 
 def _load(factory: Callable[[], Application], bounds: Bounds, parent: int) -> "Adapter":
     """What a worker serves; runs in the worker, on its main thread."""
-    die_with_parent(signal.SIGTERM, parent)
-    return Adapter(factory(), bounds)
+    # by KILL until it listens to TERM: the handler that it inherited from its parent would swallow that
+    die_with_parent(signal.SIGKILL, parent)
+    return Adapter(factory(), bounds, parent)
 
 
 class Adapter:
     """A WSGI application (PEP 3333) behind RSGI 1.6: whole requests in, whole replies out."""
 
-    def __init__(self, application: Application, bounds: Bounds) -> None:
+    def __init__(self, application: Application, bounds: Bounds, parent: int) -> None:
         self._application = application
         self._bounds = bounds
+        self._parent = parent
         self._crew = _Crew(bounds.threads)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = False
@@ -142,6 +144,7 @@ class Adapter:
         """Called by the server before the first request, after it has set its own signal handlers."""
         self._loop = loop
         loop.add_signal_handler(signal.SIGTERM, self._leave, loop)
+        die_with_parent(signal.SIGTERM, self._parent)  # from here on in order: replies finish first
 
     def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let in no new connection, answer those that are here and close them, then let the server end.

@@ -250,7 +250,7 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path):
 
 
 def test_a_worker_born_as_its_parent_died_does_not_stay(tmp_path: Path):
-    for pause in (0.0, 0.002, 0.005, 0.01, 0.02):
+    for pause in (0.0, 0.002, 0.005, 0.01, 0.02, 0.1, 0.2, 0.4):
         with served(tmp_path, workers=1) as running:
             (before,) = running.workers()
             os.kill(before, signal.SIGKILL)
