@@ -24,14 +24,16 @@ from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
 from app.journeys.administration.model import NotDone
+from app.journeys.authenticators import views as authenticators_views
+from app.journeys.authenticators.service import Authenticators
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.recovery import views as recovery_views
-from app.journeys.recovery.service import Recovery
+from app.journeys.recovery.service import Recovery, RecoveryMeans
 from app.journeys.signin import views as signin_views
-from app.journeys.signin.service import SignIn
+from app.journeys.signin.service import SignIn, SignInMeans, StepUp
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.delivery import channels
 from app.records.delivery.channels.letters import Letters
@@ -42,6 +44,13 @@ from app.records.delivery.worker import Worker
 from app.records.flows.service import Flows
 from app.records.people import store as people
 from app.records.people.model import Status
+from app.steps.app_code import AppCodes
+from app.steps.change import Changes
+from app.steps.claim import Claims
+from app.steps.new_password import NewPassword
+from app.steps.password import PasswordStep
+from app.steps.pin import PinMeans
+from app.steps.presence import Presence
 
 THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
@@ -72,6 +81,19 @@ class Means:
     apps: AuthenticatorApps
     pins: Pins
     passwords: Passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What several journeys walk alike."""
+
+    claims: Claims
+    password: PasswordStep
+    app_codes: AppCodes
+    pins: PinMeans
+    new_password: NewPassword
+    presence: Presence
+    changes: Changes
 
 
 def build_foundation(
@@ -149,32 +171,77 @@ def build_means(base: Foundation) -> Means:
     )
 
 
+def build_steps(base: Foundation, means: Means) -> Steps:
+    """What several journeys walk alike."""
+    claims = Claims(
+        database=base.database, flows=means.flows, tries=means.tries, limits=means.limits, outbox=means.outbox
+    )
+    return Steps(
+        claims=claims,
+        password=PasswordStep(
+            database=base.database, passwords=means.passwords, tries=means.tries, claims=claims, clock=base.clock
+        ),
+        app_codes=AppCodes(
+            database=base.database,
+            apps=means.apps,
+            tries=means.tries,
+            limits=means.limits,
+            claims=claims,
+            clock=base.clock,
+        ),
+        pins=PinMeans(
+            database=base.database,
+            flows=means.flows,
+            pins=means.pins,
+            tries=means.tries,
+            limits=means.limits,
+            outbox=means.outbox,
+            claims=claims,
+            clock=base.clock,
+        ),
+        new_password=NewPassword(
+            database=base.database, flows=means.flows, passwords=means.passwords, brand=base.settings.brand_name
+        ),
+        presence=Presence(database=base.database, tries=means.tries, chance=base.chance, clock=base.clock),
+        changes=Changes(outbox=means.outbox),
+    )
+
+
 def build_web(base: Foundation, means: Means) -> Flask:
     """The portal: every journey behind its doors."""
     settings = base.settings
     app = application.build(settings, base.keyring, base.chance, base.clock)
     metrics = Metrics()
     app.extensions["keyturn.requests"] = metrics.request
-    sign_in = SignIn(
+    steps = build_steps(base, means)
+    sign_in_means = SignInMeans(
         database=base.database,
         flows=means.flows,
-        tries=means.tries,
-        limits=means.limits,
-        passwords=means.passwords,
-        outbox=means.outbox,
-        clock=base.clock,
-    )
-    recovery = Recovery(
-        database=base.database,
-        flows=means.flows,
-        tries=means.tries,
         limits=means.limits,
         apps=means.apps,
-        pins=means.pins,
         passwords=means.passwords,
-        outbox=means.outbox,
         clock=base.clock,
-        brand=settings.brand_name,
+        claims=steps.claims,
+        password=steps.password,
+        app_codes=steps.app_codes,
+        pins=steps.pins,
+        new_password=steps.new_password,
+        presence=steps.presence,
+    )
+    recovery = Recovery(
+        RecoveryMeans(
+            database=base.database,
+            flows=means.flows,
+            tries=means.tries,
+            limits=means.limits,
+            passwords=means.passwords,
+            outbox=means.outbox,
+            clock=base.clock,
+            claims=steps.claims,
+            app_codes=steps.app_codes,
+            pins=steps.pins,
+            new_password=steps.new_password,
+        )
     )
     operations = Operations(
         database=base.database, ephemeral=base.ephemeral, hasher=base.hasher, messages=means.outbox, clock=base.clock
@@ -182,8 +249,11 @@ def build_web(base: Foundation, means: Means) -> Flask:
     metrics.watch(operations.figures)
     callbacks = Callbacks(base.database, settings.twilio_auth_token, settings.public_url, base.clock)
     watching = operations_views.blueprint(operations, callbacks, metrics, settings, base.clock)
-    app.register_blueprint(signin_views.blueprint(sign_in))
+    app.register_blueprint(signin_views.blueprint(SignIn(sign_in_means), steps.presence))
+    app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means)))
     app.register_blueprint(recovery_views.blueprint(recovery))
+    authenticators = Authenticators(database=base.database, passwords=means.passwords, tries=means.tries)
+    app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:

@@ -30,6 +30,7 @@ class Guard(StrEnum):
 
     PUBLIC = "public"  # open to everybody
     STEP = "step"  # a flow of this browser's own stands at this step
+    SESSION = "session"  # somebody is signed in
     DEMO = "demo"  # the demo alone has it, on this machine alone
     OPERATORS = "operators"  # this machine itself, or the bearer token
     SIGNED = "signed"  # the provider's signature
@@ -61,7 +62,17 @@ DOORS = (
     _door("/static/<digest>/<path:name>", "GET", Guard.PUBLIC, example="/static/0/app.css"),
     _door("/sign-in", "GET POST", Guard.PUBLIC, "user_id"),
     _door("/sign-in/password", "GET POST", Guard.STEP, "password", stand="sign-in/password"),
-    _door("/sign-in/verify", "GET", Guard.STEP, stand="sign-in/verify"),
+    _door("/sign-in/verify", "GET POST", Guard.STEP, "code", stand="sign-in/verify"),
+    _door("/sign-in/alternative", "GET POST", Guard.STEP, "channel", stand="sign-in/verify"),
+    _door("/sign-in/pin", "GET POST", Guard.STEP, "pin", stand="sign-in/pin"),
+    _door("/sign-in/pin/status", "GET", Guard.STEP, stand="sign-in/pin"),
+    _door("/sign-in/new-password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="sign-in/new"),
+    _door("/sign-out", "GET POST", Guard.PUBLIC),
+    _door("/authenticators", "GET", Guard.SESSION),
+    _door("/step-up", "GET POST", Guard.SESSION, "code"),
+    _door("/step-up/alternative", "GET POST", Guard.SESSION, "channel"),
+    _door("/step-up/pin", "GET POST", Guard.SESSION, "pin"),
+    _door("/step-up/pin/status", "GET", Guard.SESSION),
     _door("/recovery", "GET POST", Guard.PUBLIC, "user_id"),
     _door("/recovery/token", "GET POST", Guard.STEP, "code", stand="recovery/token"),
     _door("/recovery/other-ways", "GET", Guard.PUBLIC),
@@ -110,8 +121,14 @@ def stand_at(portal: Portal, step: str, user_id: str, environ: Mapping[str, str]
     if name == "sign-in":
         browser.get("/sign-in")
         browser.post("/sign-in", user_id=user_id)
-        if state == "verify":
+        if state in {"verify", "pin", "new"}:
             assert browser.post("/sign-in/password", password="correct horse battery staple").status_code == 303
+        if state == "pin":
+            assert browser.post("/sign-in/alternative", channel="sms").status_code == 303
+            browser.get("/sign-in/pin")
+        if state == "new":
+            assert browser.post("/sign-in/verify", code=portal.code(user_id)).status_code == 303
+            browser.get("/sign-in/new-password")
     elif state == "token":
         browser.recover_to_token(user_id)
     elif state == "pin":

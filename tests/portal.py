@@ -159,6 +159,35 @@ class Browser:
         held = self.client.get_cookie(name)
         return held.value if held else None
 
+    # ---- the sign-in, step by step
+
+    def sign_in_to_verify(self, user_id: str, password: str = PASSWORD) -> TestResponse:
+        self.get("/sign-in")
+        self.post("/sign-in", user_id=user_id)
+        self.get("/sign-in/password")
+        response = self.post("/sign-in/password", password=password)
+        assert response.status_code == 303, response.text
+        self.get("/sign-in/verify")
+        return response
+
+    def sign_in(self, portal: Portal, user_id: str, password: str = PASSWORD) -> TestResponse:
+        """With the password and the app."""
+        self.sign_in_to_verify(user_id, password)
+        response = self.post("/sign-in/verify", code=portal.code(user_id))
+        assert response.status_code == 303, response.text
+        return response
+
+    def sign_in_by_pin(self, portal: Portal, user_id: str, to: str, password: str = PASSWORD) -> TestResponse:
+        """With the password and a PIN to a number or an address."""
+        self.sign_in_to_verify(user_id, password)
+        response = self.post("/sign-in/alternative", channel="sms" if to.startswith("+") else "email")
+        assert response.status_code == 303, response.text
+        self.get("/sign-in/pin")
+        portal.deliver()
+        response = self.post("/sign-in/pin", pin=portal.last_pin(to))
+        assert response.status_code == 303, response.text
+        return response
+
     # ---- the recovery, step by step
 
     def recover_to_token(self, user_id: str) -> TestResponse:

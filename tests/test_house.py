@@ -52,6 +52,7 @@ def house(sqlite_template, valkey_server, tmp_path_factory) -> Iterator[Portal]:
     with standing(sqlite_template, tmp_path_factory.mktemp("house"), valkey_server.url) as portal:
         portal.add("jane", phone=PHONE, email=EMAIL)
         portal.add("omar", phone=PHONE)  # whose password changes
+        portal.add("owen", phone=PHONE, must_change=True)
         yield portal
 
 
@@ -103,7 +104,7 @@ def test_a_step_opens_to_nobody_without_a_flow_that_stands_there(house, door):
     """The other way round, that it opens where it is due, is the next test's."""
     browsers = [house.browser()]
     browsers[0].get("/recovery")
-    who = {"recovery/done": "omar", "sign-in/password": "nobody", "recovery/token": "nobody"}
+    who = {"recovery/done": "omar", "sign-in/password": "nobody", "recovery/token": "nobody", "sign-in/new": "owen"}
     for step in STANDS:
         if step != door.stand:
             house.deliver()
@@ -126,12 +127,16 @@ def test_a_step_opens_to_nobody_without_a_flow_that_stands_there(house, door):
 @pytest.mark.parametrize("step", STANDS)
 def test_a_step_opens_where_it_is_due(sqlite_template, valkey_server, tmp_path, step):
     with standing(sqlite_template, tmp_path, valkey_server.url) as portal:
-        portal.add("jane", phone=PHONE, email=EMAIL)
+        portal.add("jane", phone=PHONE, email=EMAIL, must_change=step == "sign-in/new")
         browser = stand_at(portal, step, "jane")
         for door in DOORS:
             if door.stand == step and "GET" in door.methods:
                 answer = browser.get(door.path)
-                shown = {"/recovery/pin/send": "/recovery/pin", "/recovery/unlock": "/recovery/password"}
+                shown = {
+                    "/recovery/pin/send": "/recovery/pin",
+                    "/recovery/unlock": "/recovery/password",
+                    "/sign-in/alternative": "/sign-in/verify",
+                }
                 assert answer.status_code == (303 if door.rule in shown else 200), door.rule
                 assert answer.location == shown.get(door.rule)
         for door in DOORS:
@@ -140,6 +145,23 @@ def test_a_step_opens_where_it_is_due(sqlite_template, valkey_server, tmp_path, 
                 expected = {409} if door.rule == "/recovery/unlock" else {422}
                 sent: dict[str, Any] = dict.fromkeys(door.fields, "x")
                 assert browser.post(door.path, **sent).status_code in expected
+
+
+@pytest.mark.parametrize("door", own(Guard.SESSION), ids=ids)
+def test_a_page_of_somebody_signed_in_opens_to_nobody_else(house, door):
+    nobody, forged, half = house.browser(), house.browser(), stand_at(house, "sign-in/verify", "jane")
+    nobody.get("/recovery")
+    forged.get("/recovery")
+    forged.client.set_cookie("keyturn-session", "x" * 43)
+    for browser in (nobody, forged, half):
+        token = browser.token()
+        if "GET" in door.methods:
+            answer = browser.get(door.path)
+            assert answer.status_code == 409 if door.path.endswith("/pin/status") else answer.location == "/sign-in"
+        if "POST" in door.methods:
+            sent: dict[str, Any] = {name: "sms" if name == "channel" else "123456" for name in door.fields}
+            answer = browser.post(door.path, csrf_token=token, **sent)
+            assert (answer.status_code, 'href="/sign-in"' in answer.text) == (409, True)
 
 
 @pytest.mark.parametrize("door", own(Guard.DEMO), ids=ids)

@@ -27,6 +27,10 @@ class Code(StrEnum):
     FLOW_LOST = "flow_lost"
     NOT_LOCKED = "not_locked"
     CHANGE_OWED = "change_owed"
+    SIGNED_OUT = "signed_out"
+    LOWER_LEVEL = "lower_level"
+    PROOF_OLD = "proof_old"
+    HELD_BACK = "held_back"
     # throttled: 429 with Retry-After
     TOO_MANY_TRIES = "too_many_tries"
     TOO_MANY_STARTS = "too_many_starts"

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request: the client's address, the page's language and the request's id."""
+    """One request: the client's address, the page's language, the request's id, and what its browser says of itself.
+
+    ``known_browser`` is the cookie of a browser in which somebody signed in once: it chooses whose share of the
+    tries is spent (security rule 1) and proves nothing. ``browser`` is the User-Agent, cut to 255 characters.
+    """
 
     address: str
     language: str
     request_id: str
+    known_browser: str = ""
+    browser: str = ""
 
     @property
     def block(self) -> str:

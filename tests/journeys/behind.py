@@ -10,6 +10,8 @@ from app.foundation.sql import metadata
 from app.records.audit.store import events
 from app.records.delivery.store import outbox
 from app.records.flows.service import _key
+from app.records.people import store as people
+from app.records.sessions import store as sessions_store
 from tests.edges import _PIN
 from tests.portal import Browser, Portal
 
@@ -52,6 +54,15 @@ def happened(portal: Portal, person_id: int, event: str) -> int:
     with portal.base.database.read() as looking:
         found = looking.execute(select(events.c.id).where(events.c.person_id == person_id, events.c.event == event))
         return len(found.all())
+
+
+def sessions(portal: Portal, person_id: int) -> list[tuple[list[str], int]]:
+    """The proofs and the level of each living session of somebody, the one used last first."""
+    with portal.base.database.read() as looking:
+        person = people.get(looking, person_id)
+        assert person is not None
+        found = sessions_store.of_person(looking, person_id, person.stamp, portal.base.clock.now())
+    return [([proof.factor for proof in session.proofs], session.level) for session in found]
 
 
 def queued(portal: Portal, template: str = "pin") -> list[Mapping[str, Any]]:

@@ -91,7 +91,27 @@ def _pin(**changes: Any) -> dict[str, Any]:
         "refused": "",
         "retry_after": 0,
     }
-    return {"pin": {**pin, **changes}, "user_id": "jane", "errors": {}}
+    paths = {
+        "enter": "/recovery/pin",
+        "send_at": "/recovery/pin/send",
+        "status_at": "/recovery/pin/status",
+        "start": "/recovery",
+    }
+    return {"pin": {**pin, **changes}, "user_id": "jane", "errors": {}, **paths}
+
+
+_AT_SIGN_IN = {
+    "enter": "/sign-in/pin",
+    "send_at": "/sign-in/alternative",
+    "status_at": "/sign-in/pin/status",
+    "start": "/sign-in",
+    "back": "/sign-in/verify",
+}
+
+
+def _ways(template: str, *, status: int = 200, errors: Any = None, **changes: Any) -> Case:
+    page = {"has_app": True, "ways": [_PHONE, _MAIL], "has_codes": True, "just_recovered": False, **changes}
+    return Case(template, {"page": page, "user_id": "jane", "errors": errors or {}}, status)
 
 
 def _password(**changes: Any) -> dict[str, Any]:
@@ -181,7 +201,14 @@ CASES: dict[str, Case] = {
     "password-blocked": Case(
         "signin/password.html", {"user_id": "jane", **_one(Code.TOO_MANY_TRIES, "password", 240)}, 429
     ),
-    "verify": Case("signin/verify.html", {"user_id": "jane"}),
+    "verify": _ways("signin/verify.html"),
+    "verify-wrong": _ways("signin/verify.html", status=422, errors=_errors(Refused(Code.WRONG_CODE, "code"))),
+    "verify-no-app": _ways("signin/verify.html", has_app=False, ways=[_MAIL], has_codes=False),
+    "verify-recovered": _ways("signin/verify.html", ways=[], just_recovered=True),
+    "verify-nothing": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False),
+    "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),
+    "step-up": _ways("signin/step_up.html", ways=[_PHONE]),
+    "password-owed": Case("signin/new_password.html", {k: v for k, v in _password().items() if k != "can_unlock"}),
     "recovery": Case("recovery/user_id.html", {"user_id": "jane", "errors": {}}, path="/recovery"),
     "recovery-two-errors": Case(
         "recovery/user_id.html",

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -30,9 +30,11 @@ from app.records.attempts.service import Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.delivery.outbox import Outbox
+from app.records.lanes import store as lanes
 from app.records.organizations.model import PasswordPolicy
 from app.records.people import store as people
 from app.records.people.model import Contact, Person
+from app.records.sessions import store as sessions
 
 NOTICE = "notice_password_changed"
 
@@ -41,6 +43,15 @@ _HISTORY = "password-history"
 _SEEN = 32  # code points of which the strength is estimated: the work grows with the square
 _SEEN_SUBSTITUTED = 16  # where many are signs that stand for letters: it grows with their combinations
 _SUBSTITUTES = frozenset("0123456789@({[<|!$+%")
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a new password brought about."""
+
+    told: tuple[Contact, ...]
+    stamp: str = field(repr=False)
+    sessions_ended: int = 0
 
 
 class Passwords:
@@ -171,16 +182,27 @@ class Passwords:
         language: str,
         reason: str,
         now: int,
-    ) -> tuple[Contact, ...]:
+        keep_session: str = "",
+        keep_all: bool = False,
+    ) -> Changed:
         """Everything that follows from a new password, in the caller's transaction. Returns who is told.
+
+        All sessions end and no browser stays known, but for the session of the id ``keep_session``, or where
+        ``keep_all`` says so (a voluntary change: architecture rule 5).
 
         The stamp ends all sessions, tokens, links and flows that carry the older one. Raises
         OutOfOrder(FLOW_EXPIRED) where the stamp or the status changed since ``prepare``: nothing was set then.
         """
         if prepared.person_id != person.id:
             raise ValueError("prepared for somebody else")
-        if not people.restamp(transaction, person.id, prepared.stamp, self._chance.name()):
+        stamp = self._chance.name()
+        if not people.restamp(transaction, person.id, prepared.stamp, stamp):
             raise OutOfOrder(Code.FLOW_EXPIRED)
+        if keep_all or keep_session:
+            sessions.restamp(transaction, person.id, prepared.stamp, stamp, "" if keep_all else keep_session)
+        else:
+            lanes.revoke(transaction, person.id, now)
+        ended = 0 if keep_all else sessions.end_all(transaction, person.id, but=keep_session)
         store.put(transaction, person.id, prepared.new, keep=prepared.history + 1, now=now)
         self._tries.clear(transaction, person.id, Factor.PASSWORD)
         told = self._outbox.notify(
@@ -204,7 +226,7 @@ class Passwords:
                 details={"told": [contact.id for contact in told]},
             ),
         )
-        return told
+        return Changed(told, stamp, ended)
 
     # ---- people who are made or imported
 

@@ -37,3 +37,40 @@ class Pin:
     def from_notes(cls, notes: dict[str, Any]) -> "Pin":
         """The inverse of ``to_notes``."""
         return cls(**notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A channel and its masked destination."""
+
+    channel: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinPage:
+    """The PIN that tells the truth (product.md 7.1). Times in seconds from now."""
+
+    channel: str
+    destination: str
+    state: str
+    resend_in: int
+    expires_in: int
+    tries_left: int
+    digits: int
+    earlier_void: bool
+    alternatives: tuple[Way, ...]
+    can_resend: bool
+    refused: str = ""  # the code of why nothing could be sent
+    retry_after: int = 0
+
+    def status(self) -> dict[str, object]:
+        """What the status path answers (product.md section 2)."""
+        return {
+            "channel": self.channel,
+            "destination": self.destination,
+            "state": self.state,
+            "resend_in": self.resend_in,
+            "expires_in": self.expires_in,
+            "tries_left": self.tries_left,
+        }

@@ -7,18 +7,26 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response, abort, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
-from app.foundation.refusals import Code, Refusal
+from app.foundation.refusals import Code, OutOfOrder, Refusal
 from app.foundation.secretbox import Keyring
 from app.foundation.settings import ROOT, Settings, is_loopback
 from app.foundation.visit import Visit
 from app.foundation.web import pages
-from app.foundation.web.browser import BROWSER, BrowserSessions
+from app.foundation.web.browser import (
+    BROWSER,
+    KNOWN,
+    NEXT,
+    BrowserSessions,
+    clear_cookie,
+    read_cookie,
+    write_cookie,
+)
 
 MOST_BYTES = 64 * 1024  # of a request's body (requirements S-06)
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -26,6 +34,9 @@ FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-P
 _LONG = 256  # characters of a header that is parsed
 _MOST_QUERY = 2_048
 _MOST_FIELDS = 64  # Twilio's callbacks have about thirty
+_COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD})
+_LONGEST_COOKIE = 64
+_LONGEST_BROWSER = 255
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _FOR_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -78,7 +89,13 @@ def build(settings: Settings, keyring: Keyring, chance: Chance, clock: Clock) ->
 
 def visit() -> Visit:
     """The present request's visit."""
-    return Visit(g.address, g.language, g.request_id)
+    return Visit(
+        g.address,
+        g.language,
+        g.request_id,
+        known_browser=(read_cookie(KNOWN) or "")[:_LONGEST_COOKIE],
+        browser="".join(filter(str.isprintable, request.headers.get("User-Agent", "")[:_LONGEST_BROWSER])),
+    )
 
 
 def render(template: str, context: dict[str, Any], status: int = 200) -> Response:
@@ -93,6 +110,15 @@ def refuse_with(template: str, refusal: Refusal, context: dict[str, Any]) -> Res
     if refusal.retry_after:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response
+
+
+def go_on(otherwise: str) -> Response:
+    """To the page that was asked for before a proof was due, or else to ``otherwise``."""
+    wanted = read_cookie(NEXT)
+    response = redirect(pages.own_page(wanted) if wanted else otherwise, 303)
+    if wanted:
+        clear_cookie(response, NEXT)  # type: ignore[arg-type]
+    return response  # type: ignore[return-value]
 
 
 def is_this_machine(host: str) -> bool:
@@ -233,41 +259,58 @@ def _dress(app: Flask, settings: Settings, clock: Clock) -> None:
     app.extensions.setdefault("keyturn.requests", lambda *_: None)
 
 
-def _refuse(app: Flask) -> None:
-    def page(status: int, *, code: str = "", retry_after: int = 0, due: str = "") -> Response:
-        if request.path.startswith("/recovery/pin/status"):
-            response = jsonify(error=code or str(status))
-            response.status_code = status
-        else:
-            context = {
-                "status": status,
-                "code": code,
-                "retry_after": retry_after,
-                "due": due,
-                "request_id": g.get("request_id", ""),
-            }
-            response = render("errors/refusal.html", context, status)
-        if retry_after:
-            response.headers["Retry-After"] = str(retry_after)
-        return response
+def _is_page() -> bool:
+    """Whether people look at the answer; scripts ask for how a PIN stands, and read JSON."""
+    return not request.path.endswith("/pin/status")
 
+
+def _to_what_is_due(refusal: OutOfOrder) -> Response:
+    """Where a GET out of order goes. What a proof is due for is remembered by the browser itself."""
+    response = redirect(refusal.due, 303)
+    if refusal.code in _COME_BACK:
+        write_cookie(response, NEXT, request.path)  # type: ignore[arg-type]
+    return response  # type: ignore[return-value]
+
+
+def _error_page(status: int, *, code: str = "", retry_after: int = 0, due: str = "") -> Response:
+    """What went wrong, as a page, or as JSON where a script asked."""
+    if not _is_page():
+        response = jsonify(error=code or str(status), due=due)
+        response.status_code = status
+    else:
+        context = {
+            "status": status,
+            "code": code,
+            "retry_after": retry_after,
+            "due": due,
+            "request_id": g.get("request_id", ""),
+        }
+        response = render("errors/refusal.html", context, status)
+    if retry_after:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _refuse(app: Flask) -> None:
     @app.errorhandler(Refusal)
     def refused(refusal: Refusal) -> Response:
         remember(refusal)
+        if isinstance(refusal, OutOfOrder) and request.method in {"GET", "HEAD"} and _is_page() and refusal.due:
+            return _to_what_is_due(refusal)
         if refusal.status == 503:
             log.warning("unavailable", what=getattr(refusal, "what", refusal.code.value), exc_info=refusal.__cause__)
-        return page(refusal.status, code=refusal.code.value, retry_after=refusal.retry_after, due=refusal.due)
+        return _error_page(refusal.status, code=refusal.code.value, retry_after=refusal.retry_after, due=refusal.due)
 
     @app.errorhandler(CSRFError)
     def forged(error: CSRFError) -> Response:
         g.refusal = "malicious_csrf"
         log.warning("malicious_csrf", reason=str(error.description), request_id=g.get("request_id"))
-        return page(400, code="csrf")
+        return _error_page(400, code="csrf")
 
     @app.errorhandler(HTTPException)
     def known(error: HTTPException) -> Response:
         status = error.code or 500
-        response = page(status)
+        response = _error_page(status)
         if status == 405 and getattr(error, "valid_methods", None):
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
         return response
@@ -276,9 +319,9 @@ def _refuse(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         # the traceback names places, never values: local variables are not logged (ASVS 16.2.5)
         log.error("unexpected", request_id=g.get("request_id"), exc_info=error)
-        return page(500)
+        return _error_page(500)
 
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
-__all__ = ["FORWARDING", "Code", "build", "is_this_machine", "refuse_with", "remember", "render", "visit"]
+__all__ = ["FORWARDING", "Code", "build", "go_on", "is_this_machine", "refuse_with", "remember", "render", "visit"]

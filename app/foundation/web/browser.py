@@ -13,6 +13,10 @@ BROWSER = "keyturn"
 RECOVERY = "keyturn-recovery"
 SIGN_IN = "keyturn-sign-in"
 LANGUAGE = "keyturn-language"
+SESSION = "keyturn-session"
+KNOWN = "keyturn-known"
+NEXT = "keyturn-next"  # the page that somebody asked for before signing in
+TASK = "keyturn-task"  # a flow that a signed-in page began: a new contact, a fresh proof
 
 
 def cookie_name(name: str) -> str:
@@ -25,11 +29,12 @@ def read_cookie(name: str) -> str | None:
     return request.cookies.get(cookie_name(name))
 
 
-def write_cookie(response: Response, name: str, value: str) -> None:
-    """Until the browser closes; HttpOnly, SameSite=Lax."""
+def write_cookie(response: Response, name: str, value: str, *, seconds: int | None = None) -> None:
+    """Until the browser closes, or for so many seconds; HttpOnly, SameSite=Lax."""
     response.set_cookie(
         cookie_name(name),
         value,
+        max_age=seconds,
         secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
         httponly=True,
         samesite="Lax",

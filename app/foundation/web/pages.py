@@ -100,15 +100,19 @@ def install(app: Flask, settings: Settings) -> None:
         wanted = request.form.get("language", "")
         if wanted not in LANGUAGES:
             abort(400)
-        path = _own_path(request.form.get("next", "/"))
-        # the answer to a form may stand at an address that no GET can open
-        opens = request_ctx.url_adapter and request_ctx.url_adapter.test(path.partition("?")[0], "GET")
-        response = redirect(path if opens else "/", 303)
+        response = redirect(own_page(request.form.get("next", "/")), 303)
         write_cookie(response, LANGUAGE, wanted)  # type: ignore[arg-type]
         return response
 
     app.register_blueprint(blueprint)
     app.register_blueprint(files.blueprint())
+
+
+def own_page(path: str) -> str:
+    """A page of this site that a GET can open; the answer to a form may stand where none can."""
+    own = _own_path(path)
+    opens = request_ctx.url_adapter and request_ctx.url_adapter.test(own.partition("?")[0], "GET")
+    return own if opens else "/"
 
 
 def _own_path(path: str) -> str:

@@ -194,7 +194,7 @@ def _lock_out(transaction: Transaction, person: Person, now: int) -> None:
     By the same rules as a real guesser, so the lock lasts as long as the demo: until the person recovers.
     """
     history, at, times = History(), 0, []
-    while history.strangers < STRANGERS_CAP:
+    while history.strangers.get(Door.SIGN_IN, 0) < STRANGERS_CAP:
         verdict = attempts.spend(history, Factor.PASSWORD, Door.SIGN_IN, at)
         if verdict.allowed:
             times.append(at)

@@ -8,10 +8,10 @@
 
 from enum import StrEnum
 
-PURPOSE = "recovery"
+from app.records.flows.model import Course
+
 APP = "app"  # the names of the two proofs
 PIN = "pin"
-MOST_CANDIDATES = 20  # new passwords that one flow may propose (security rule 8)
 
 
 class State(StrEnum):
@@ -21,31 +21,17 @@ class State(StrEnum):
     PIN = "pin"
     PASSWORD = "password"  # noqa: S105
     DONE = "done"
-    CLOSED = "closed"
 
 
-# the proofs without which a flow may not stand in a state
-NEEDED = {
-    State.TOKEN: (),
-    State.PIN: (APP,),
-    State.PASSWORD: (APP, PIN),
-    State.DONE: (),
-    State.CLOSED: (),
-}
-
-START = "/recovery"
-PAGES = {
-    State.TOKEN: "/recovery/token",
-    State.PIN: "/recovery/pin",
-    State.PASSWORD: "/recovery/password",
-    State.DONE: "/recovery/done",
-    State.CLOSED: START,
-}
-
-
-def page_of(state: str) -> str:
-    """The path of the page that is due in a state."""
-    try:
-        return PAGES[State(state)]
-    except ValueError:
-        return START
+COURSE = Course(
+    purpose="recovery",
+    start="/recovery",
+    pages={
+        State.TOKEN: "/recovery/token",
+        State.PIN: "/recovery/pin",
+        State.PASSWORD: "/recovery/password",
+        State.DONE: "/recovery/done",
+    },
+    needed={State.PIN: (APP,), State.PASSWORD: (APP, PIN)},
+    ends=frozenset({State.DONE}),
+)

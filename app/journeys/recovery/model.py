@@ -3,32 +3,7 @@
 from dataclasses import dataclass
 
 from app.factors.password.model import Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A channel and its masked destination."""
-
-    channel: str
-    destination: str
-
-
-@dataclass(frozen=True, slots=True)
-class PinPage:
-    """The PIN that tells the truth (product.md 7.1). Times in seconds from now."""
-
-    channel: str
-    destination: str
-    state: str
-    resend_in: int
-    expires_in: int
-    tries_left: int
-    digits: int
-    earlier_void: bool
-    alternatives: tuple[Way, ...]
-    can_resend: bool
-    refused: str = ""  # the code of why nothing could be sent
-    retry_after: int = 0
+from app.factors.pin.model import Way
 
 
 @dataclass(frozen=True, slots=True)

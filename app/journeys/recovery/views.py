@@ -2,13 +2,20 @@
 
 from flask import Blueprint, Response, jsonify, redirect, request
 
-from app.foundation.refusals import Code, OutOfOrder, Refusal, Throttled, Wrong
-from app.foundation.web.application import refuse_with, remember, render, visit
+from app.foundation.refusals import Refusal, Throttled, Wrong
+from app.foundation.web.application import refuse_with, render, visit
 from app.foundation.web.browser import RECOVERY, SIGN_IN, clear_cookie, read_cookie, write_cookie
-from app.journeys.recovery.flow import PAGES, START, State
+from app.journeys.recovery.flow import COURSE, State
 from app.journeys.recovery.forms import CodeForm, PasswordForm, PinForm, SendForm, UserIdForm
 from app.journeys.recovery.service import Recovery
 from app.records.people.model import USER_ID_MAX
+
+_PIN_PATHS = {
+    "enter": "/recovery/pin",
+    "send_at": "/recovery/pin/send",
+    "status_at": "/recovery/pin/status",
+    "start": "/recovery",
+}
 
 
 def blueprint(recovery: Recovery) -> Blueprint:
@@ -36,10 +43,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     @doors.get("/recovery/token")
     def token_page() -> Response:
         carried = recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN))
-        try:
-            user_id = carried or recovery.at(read_cookie(RECOVERY), State.TOKEN).user_id
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        user_id = carried or recovery.at(read_cookie(RECOVERY), State.TOKEN).user_id
         return render("recovery/token.html", {"user_id": user_id, "errors": {}})
 
     @doors.post("/recovery/token")
@@ -61,14 +65,11 @@ def blueprint(recovery: Recovery) -> Blueprint:
 
     @doors.get("/recovery/pin")
     def pin_page() -> Response:
-        try:
-            return _pin_page()
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        return _pin_page()
 
     def _pin_page(refusal: Refusal | None = None) -> Response:
         held = read_cookie(RECOVERY)
-        context = {"pin": recovery.pin_page(held), "user_id": recovery.at(held, State.PIN).user_id}
+        context = {"pin": recovery.pin_page(held), "user_id": recovery.at(held, State.PIN).user_id, **_PIN_PATHS}
         if refusal is None:
             return render("recovery/pin.html", {**context, "errors": {}})
         return refuse_with("recovery/pin.html", refusal, context)
@@ -94,36 +95,16 @@ def blueprint(recovery: Recovery) -> Blueprint:
     @doors.get("/recovery/pin/send")
     def send_page() -> Response:
         # the form stands on the page of the PIN; a visitor who types this address is taken there
-        try:
-            recovery.at(read_cookie(RECOVERY), State.PIN)
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        recovery.at(read_cookie(RECOVERY), State.PIN)
         return _to(State.PIN)
 
     @doors.get("/recovery/pin/status")
     def status() -> Response:
-        try:
-            page = recovery.pin_page(read_cookie(RECOVERY))
-        except OutOfOrder as refusal:
-            remember(refusal)
-            response = jsonify(error=refusal.code.value, due=refusal.due)
-            response.status_code = 409
-            return response
-        return jsonify(
-            channel=page.channel,
-            destination=page.destination,
-            state=page.state,
-            resend_in=page.resend_in,
-            expires_in=page.expires_in,
-            tries_left=page.tries_left,
-        )
+        return jsonify(recovery.pin_page(read_cookie(RECOVERY)).status())
 
     @doors.get("/recovery/password")
     def password_page() -> Response:
-        try:
-            return _password_page()
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        return _password_page()
 
     def _password_page(refusal: Refusal | None = None) -> Response:
         page = recovery.password_page(read_cookie(RECOVERY))
@@ -151,10 +132,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     @doors.get("/recovery/unlock")
     def unlock_page() -> Response:
         # where the form stands; a visitor who types this address is taken there
-        try:
-            recovery.at(read_cookie(RECOVERY), State.PASSWORD)
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        recovery.at(read_cookie(RECOVERY), State.PASSWORD)
         return _to(State.PASSWORD)
 
     @doors.post("/recovery/unlock")
@@ -163,10 +141,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
 
     @doors.get("/recovery/done")
     def done() -> Response:
-        try:
-            end = recovery.done(read_cookie(RECOVERY))
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        end = recovery.done(read_cookie(RECOVERY))
         return render(
             "recovery/done.html",
             {
@@ -181,14 +156,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
 
 
 def _to(state: State, cookie: str | None = None) -> Response:
-    response = redirect(PAGES[state], 303)
+    response = redirect(COURSE.page_of(state), 303)
     if cookie is not None:
         write_cookie(response, RECOVERY, cookie)  # type: ignore[arg-type]
     return response  # type: ignore[return-value]
-
-
-def _due(refusal: OutOfOrder) -> Response:
-    remember(refusal)
-    if refusal.code is Code.FLOW_LOST and not refusal.due:
-        return redirect(START, 303)  # type: ignore[return-value]
-    return redirect(refusal.due, 303)  # type: ignore[return-value]

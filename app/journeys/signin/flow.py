@@ -1,25 +1,46 @@
-"""The states of a sign-in and the page that is due in each."""
+"""The states of a sign-in and the page that is due in each.
+
+    password → verify ⇄ pin → done
+                  └─────┴──→ new_password → done, where a change is owed
+
+In ``verify`` and ``pin`` the code of an app and a saved code are good as well: the ways stand side by side.
+"""
 
 from enum import StrEnum
 
-PURPOSE = "sign_in"
+from app.records.flows.model import Course
+
 PASSWORD = "password"  # noqa: S105 - the name of a proof
 
 
 class State(StrEnum):
-    """The named steps so far."""
+    """The named steps."""
 
     PASSWORD = "password"  # noqa: S105
     VERIFY = "verify"
+    PIN = "pin"
+    NEW_PASSWORD = "new_password"  # noqa: S105
+    DONE = "done"
 
 
-START = "/sign-in"
-PAGES = {State.PASSWORD: "/sign-in/password", State.VERIFY: "/sign-in/verify"}
+COURSE = Course(
+    purpose="sign_in",
+    start="/sign-in",
+    pages={
+        State.PASSWORD: "/sign-in/password",
+        State.VERIFY: "/sign-in/verify",
+        State.PIN: "/sign-in/pin",
+        State.NEW_PASSWORD: "/sign-in/new-password",
+        State.DONE: "/authenticators",
+    },
+    needed={State.VERIFY: (PASSWORD,), State.PIN: (PASSWORD,), State.NEW_PASSWORD: (PASSWORD,)},
+    ends=frozenset({State.DONE}),
+)
 
-
-def page_of(state: str) -> str:
-    """The path of the page that is due in a state."""
-    try:
-        return PAGES[State(state)]
-    except ValueError:
-        return START
+# a fresh proof from somebody who is signed in already: one state, for the PIN that is on its way
+STEP_UP = Course(
+    purpose="step_up",
+    start="/step-up",
+    pages={State.PIN: "/step-up/pin", State.DONE: "/authenticators"},
+    ends=frozenset({State.DONE}),
+)

@@ -15,3 +15,28 @@ class PasswordForm(Form):
     """Field ``password``: never stripped, never cut."""
 
     password = StringField()
+
+
+class CodeForm(Form):
+    """Field ``code``."""
+
+    code = StringField()
+
+
+class PinForm(Form):
+    """Field ``pin``."""
+
+    pin = StringField()
+
+
+class ChannelForm(Form):
+    """Field ``channel``."""
+
+    channel = StringField()
+
+
+class NewPasswordForm(Form):
+    """Fields ``new_password`` and ``confirm_password``. Never stripped, never cut."""
+
+    new_password = StringField()
+    confirm_password = StringField()

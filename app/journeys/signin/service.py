@@ -1,146 +1,345 @@
-"""Sign-in as far as the password. Unknown, inactive and known people cost and get the same."""
+"""Sign-in: User ID, password, a second proof; and the fresh proof that changes of factors ask for."""
 
-from app.factors.password.rules import RAW_MAX
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
+from app.factors.pin.model import Pin, PinPage, Way
+from app.factors.totp.service import AuthenticatorApps
 from app.foundation.clock import Clock
-from app.foundation.refusals import Code, OutOfOrder, Unavailable, Wrong
+from app.foundation.refusals import Code, OutOfOrder, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
-from app.journeys.signin.flow import PASSWORD, PURPOSE, START, State, page_of
-from app.records.attempts.model import Door, Factor, Spent, Subject
-from app.records.attempts.service import AddressLimits, Tries
-from app.records.audit import store as audit
-from app.records.audit.model import Event, Record
-from app.records.delivery.outbox import Outbox
-from app.records.flows.model import Flow, Held, Moved, Proof
+from app.journeys.signin.flow import COURSE, PASSWORD, STEP_UP, State
+from app.journeys.signin.model import Ended, NewPasswordPage, VerifyPage
+from app.records.attempts.model import Door
+from app.records.attempts.service import AddressLimits
+from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
+from app.records.organizations.model import STANDARD
 from app.records.people import store as people
-from app.records.people.model import BadUserId, Person, Status, canonical_user_id
+from app.records.people.model import Channel, Contact, Person
+from app.records.sessions.model import SessionProof
+from app.steps.app_code import APP, AppCodes
+from app.steps.claim import Claims
+from app.steps.new_password import NewPassword
+from app.steps.password import PasswordStep
+from app.steps.pin import PinMeans, PinStep
+from app.steps.presence import HELD_BACK, Entered, Presence, Present
+
+# moves a flow on by a step, or returns None where somebody was faster
+_Advance = Callable[[Callable[[Held], tuple[str, Held] | None]], tuple[str, Held] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SignInMeans:
+    """What the journey stands on."""
+
+    database: Database
+    flows: Flows
+    limits: AddressLimits
+    apps: AuthenticatorApps
+    passwords: Passwords
+    clock: Clock
+    claims: Claims
+    password: PasswordStep
+    app_codes: AppCodes
+    pins: PinMeans
+    new_password: NewPassword
+    presence: Presence
 
 
 class SignIn:
-    """User ID, then password."""
+    """User ID, then password, then one of the ways to a second proof."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        flows: Flows,
-        tries: Tries,
-        limits: AddressLimits,
-        passwords: Passwords,
-        outbox: Outbox,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._flows = flows
-        self._tries = tries
-        self._limits = limits
-        self._passwords = passwords
-        self._outbox = outbox
-        self._clock = clock
+    def __init__(self, means: SignInMeans) -> None:
+        self._database = means.database
+        self._flows = means.flows
+        self._limits = means.limits
+        self._apps = means.apps
+        self._passwords = means.passwords
+        self._clock = means.clock
+        self._claims = means.claims
+        self._password = means.password
+        self._app_codes = means.app_codes
+        self._new_password = means.new_password
+        self._presence = means.presence
+        self._pins = PinStep(means.pins, course=COURSE, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
+
+    # ---- who, and the password
 
     def start(self, visit: Visit, typed: str) -> str:
         """Begin a flow for a User ID, known or not. Returns its cookie."""
-        try:
-            canonical = canonical_user_id(typed)
-        except BadUserId as error:
-            code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
-            raise Wrong(code, field="user_id") from None
-        self._limits.start(visit, PURPOSE)
-        with self._database.read() as looking:
-            person = people.find(looking, canonical)
-        if person is not None and person.status is not Status.ACTIVE:
-            person = None
-        subject = self._tries.subject(canonical, person.id if person else None)
-        cookie, _ = self._flows.create(
-            PURPOSE,
-            State.PASSWORD,
-            subject=subject.key,
-            person_id=subject.person_id,
-            user_id=typed.strip(),
-            stamp=person.stamp if person else subject.key[:32],
-            visit=visit,
-        )
-        return cookie
+        return self._claims.begin(visit, COURSE, State.PASSWORD, typed)[0]
 
     def at(self, cookie: str | None, state: State) -> Flow:
         """The flow of a page in its step. Raises OutOfOrder with the step that is due."""
-        return self._at(cookie, state).flow
-
-    def _at(self, cookie: str | None, state: State) -> Held:
-        held = self._flows.load(cookie, PURPOSE)
-        if held is None:
-            raise OutOfOrder(Code.FLOW_LOST, due=START)
-        if isinstance(held, Moved):
-            # a browser that lost the newer cookie would be sent to where that one belongs for ever
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=START if held.state == state else page_of(held.state))
-        if self._flows.expired(held.flow):
-            raise OutOfOrder(Code.FLOW_EXPIRED, due=START)
-        if held.flow.state != state:
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=page_of(held.flow.state))
-        return held
+        return self._flows.at(cookie, COURSE, state).flow
 
     def check_password(self, visit: Visit, cookie: str | None, typed: str) -> str:
         """Judge a password. Returns the flow's new cookie."""
-        if not typed:
-            raise Wrong(Code.MISSING, field="password")
-        if len(typed) > RAW_MAX:
-            raise Wrong(Code.TOO_LONG, field="password")
+        self._password.shape(typed)
         self._limits.attempt(visit)
-        held = self._at(cookie, State.PASSWORD)
-        flow = held.flow
-        with self._database.read() as looking:
-            person = self._person(looking, flow)
-            record = self._passwords.find(looking, person.id if person else 0)
-        subject = Subject(flow.subject, flow.person_id)
-        again = self._tries.seen_wrong(subject, typed, flow.stamp, visit.block)
-        spent = self._tries.spend(subject, Factor.PASSWORD, Door.SIGN_IN, again=again)
-        try:
-            right = self._passwords.check(record if person else None, typed) and person is not None
-        except Unavailable:
-            # nothing was judged, so nothing was tried: a flood must not lock the owner out
-            self._tries.take_back(spent)
-            raise
-        self._settle(visit, flow, person, spent, right=right)
-        if not right or person is None or record is None:
-            self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
-            raise Wrong(Code.WRONG_PASSWORD, field="password")
-        self._passwords.strengthen(person.id, record, typed)
-        advanced = self._flows.advance(held, state=State.VERIFY, proof=Proof(PASSWORD, self._clock.now()))
+        held = self._flows.at(cookie, COURSE, State.PASSWORD)
+        now, _ = self._password.prove(visit, held.flow, typed, lambda _, __, now: now)
+        advanced = self._flows.advance(held, state=State.VERIFY, proof=Proof(PASSWORD, now))
         if advanced is None:
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=page_of(State.VERIFY))
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.VERIFY))
         return advanced[0]
 
-    def _settle(self, visit: Visit, flow: Flow, person: Person | None, spent: Spent, *, right: bool) -> None:
-        now = self._clock.now()
-        record = Record(
-            event=Event.SIGN_IN_PASSWORD_OK if right else Event.SIGN_IN_FAIL,
-            at=now,
-            person_id=flow.person_id,
-            actor="self",
-            outcome="success" if right else "failure",
-            reason="" if right else "wrong_password",
-            address=visit.address,
-            details={"journey": PURPOSE, "flow": flow.txn},
-        )
-        with self._database.begin() as transaction:
-            audit.add_if_known(transaction, record)
-            if right:
-                self._tries.succeed(transaction, spent)
-            elif person is not None and spent.closed_to_strangers:
-                contacts = [c for c in people.contacts_of(transaction, person.id) if c.usable(now)]
-                self._outbox.notify(
-                    transaction,
-                    contacts=contacts,
-                    template="notice_strangers",
-                    variables={"address": visit.address, "at": now},
-                    language=person.language or visit.language,
-                    now=now,
-                )
+    # ---- the second proof
 
-    def _person(self, looking: Transaction, flow: Flow) -> Person | None:
-        person = people.get(looking, flow.person_id or 0)
-        if person is None or person.status is not Status.ACTIVE or person.stamp != flow.stamp:
+    def _verifying(self, cookie: str | None) -> Held:
+        """The flow where any second proof is due, whether or not a PIN is on its way."""
+        try:
+            return self._flows.at(cookie, COURSE, State.VERIFY)
+        except OutOfOrder as refusal:
+            if refusal.due != COURSE.page_of(State.PIN):
+                raise
+            return self._flows.at(cookie, COURSE, State.PIN)
+
+    def verify_page(self, cookie: str | None) -> VerifyPage:
+        """The ways that this person has."""
+        flow, now = self._verifying(cookie).flow, self._clock.now()
+        with self._database.read() as looking:
+            person = self._claims.required(looking, flow, COURSE)
+            contacts = self._contacts(looking, person, flow, now)
+            has_app = bool(self._apps.usable(looking, person.id, now))
+        ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
+        return VerifyPage(
+            flow.user_id,
+            has_app=has_app,
+            ways=tuple(ways.values()),
+            has_codes=False,
+            just_recovered=_just_recovered(person, now),
+        )
+
+    def prove_app(self, visit: Visit, cookie: str | None, typed: str) -> Ended:
+        """Judge an app code; if right, the person is signed in or owes a new password."""
+        code = self._app_codes.shape(typed)
+        self._limits.attempt(visit)
+        held = self._verifying(cookie)
+        entered, now = self._app_codes.prove(
+            visit,
+            held.flow,
+            Door.SIGN_IN,
+            code,
+            lambda transaction, person, now: self._enter(transaction, visit, person, held.flow, Proof(APP, now)),
+        )
+        return self._end(visit, Proof(APP, now), entered, lambda step: step(held))
+
+    def _contacts(self, transaction: Transaction, person: Person, _flow: Flow, now: int) -> tuple[Contact, ...]:
+        """Where a PIN may go at sign-in: nowhere for a day after a recovery (security rule 6)."""
+        if _just_recovered(person, now):
+            return ()
+        return people.usable_contacts(transaction, person.id, now)
+
+    def send(self, visit: Visit, cookie: str | None, channel: str) -> None:
+        """Alternative Authentication: send a PIN, the first one or another."""
+        if channel not in {Channel.SMS, Channel.EMAIL}:
+            raise Wrong(Code.NOT_A_CHANNEL, field="channel")
+        held = self._verifying(cookie)
+        if held.flow.state == State.PIN:
+            self._pins.send(visit, cookie, channel)
+            return
+        self._limits.attempt(visit)
+        with self._database.begin() as transaction:
+            person = self._claims.required(transaction, held.flow, COURSE)
+            notes = self._pins.first(transaction, visit, held.flow, person, channel)
+        if self._flows.change(held, state=State.PIN, **notes) is None:
+            self._pins.withdraw(notes)
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.PIN))
+
+    def pin_page(self, cookie: str | None) -> PinPage:
+        """Everything true about the PIN now."""
+        return self._pins.page(cookie)
+
+    def prove_pin(self, visit: Visit, cookie: str | None, typed: str) -> Ended:
+        """Judge a PIN; if right, the person is signed in or owes a new password."""
+        digits = self._pins.shape(typed)
+        self._limits.attempt(visit)
+
+        def then(transaction: Transaction, person: Person, pin: Pin, held: Held) -> Entered | None:
+            proof = Proof(pin.channel, self._clock.now())
+            return self._enter(transaction, visit, person, held.flow, proof)
+
+        entered, held, pin = self._pins.prove(visit, cookie, digits, then)
+        proof = Proof(pin.channel, self._clock.now())
+        return self._end(visit, proof, entered, lambda step: self._pins.advance(held, pin, step))
+
+    def _enter(
+        self, transaction: Transaction, visit: Visit, person: Person, flow: Flow, proof: Proof
+    ) -> Entered | None:
+        """A session with the proof that earned it; None where a new password is owed first."""
+        record = self._passwords.find(transaction, person.id)
+        if record is None or record.change_owed:
             return None
-        return person
+        return self._presence.enter(transaction, visit, person, _proofs(flow, proof))
+
+    def _end(self, visit: Visit, proof: Proof, entered: Entered | None, advance: _Advance) -> Ended:
+        """Move the flow on by ``advance``. One flow signs in once: the session of a second press goes again."""
+        state = State.DONE if entered else State.NEW_PASSWORD
+
+        def step(latest: Held) -> tuple[str, Held] | None:
+            return self._flows.advance(latest, state=state, proof=proof, pin=None, candidates=0)
+
+        advanced = None
+        try:
+            advanced = advance(step)
+        finally:
+            if advanced is None and entered is not None:
+                self._presence.leave(entered.cookie, visit)
+        if advanced is None:
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(state))
+        if entered is None:
+            return Ended(advanced[0])
+        return Ended(advanced[0], session=entered.cookie, known_browser=entered.known_browser)
+
+    # ---- a new password, where one is owed
+
+    def new_password_page(self, cookie: str | None) -> NewPasswordPage:
+        """The rules as the page prints them."""
+        flow = self._flows.at(cookie, COURSE, State.NEW_PASSWORD).flow
+        with self._database.read() as looking:
+            person = self._claims.required(looking, flow, COURSE)
+            rules = self._new_password.rules(looking, person)
+        return NewPasswordPage(flow.user_id, rules, password_rules.passwordrules(STANDARD))
+
+    def set_new_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> Ended:
+        """Set the password that is owed; the person is signed in by it."""
+        self._limits.attempt(visit)
+        held = self._new_password.count(lambda: self._flows.at(cookie, COURSE, State.NEW_PASSWORD), COURSE)
+        flow = held.flow
+        with self._database.read() as looking:
+            person = self._claims.required(looking, flow, COURSE)
+        prepared = self._new_password.prepare_counted(held, person, candidate, confirm)
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            changed = self._passwords.set_new(
+                transaction,
+                person=person,
+                prepared=prepared,
+                actor="self",
+                reason="change_owed",
+                address=visit.address,
+                language=person.language or visit.language,
+                now=now,
+            )
+            renewed = replace(person, stamp=changed.stamp)
+            entered = self._presence.enter(transaction, visit, renewed, _proofs(flow))
+        return self._end(visit, Proof(PASSWORD, now), entered, lambda step: self._flows.retry(held, step))
+
+
+class StepUp:
+    """A fresh proof from somebody who is signed in (ASVS 7.5.1): an app code, or a PIN by SMS."""
+
+    def __init__(self, means: SignInMeans) -> None:
+        self._database = means.database
+        self._flows = means.flows
+        self._limits = means.limits
+        self._apps = means.apps
+        self._clock = means.clock
+        self._claims = means.claims
+        self._app_codes = means.app_codes
+        self._presence = means.presence
+        self._pins = PinStep(means.pins, course=STEP_UP, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
+
+    def page(self, visit: Visit, session: str | None) -> VerifyPage:
+        """The ways that this person has."""
+        present = self._presence.present(session, visit)
+        person, now = present.person, present.now
+        with self._database.read() as looking:
+            contacts = self._phones(looking, person, now)
+            has_app = bool(self._apps.usable(looking, person.id, now))
+        ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
+        return VerifyPage(
+            person.user_id,
+            has_app=has_app,
+            ways=tuple(ways.values()),
+            has_codes=False,
+            just_recovered=_just_recovered(person, now),
+        )
+
+    def _phones(self, transaction: Transaction, person: Person, now: int) -> tuple[Contact, ...]:
+        if _just_recovered(person, now):
+            return ()
+        usable = people.usable_contacts(transaction, person.id, now)
+        return tuple(contact for contact in usable if contact.channel is Channel.SMS)
+
+    def _contacts(self, transaction: Transaction, person: Person, _flow: Flow, now: int) -> tuple[Contact, ...]:
+        return self._phones(transaction, person, now)
+
+    def prove_app(self, visit: Visit, session: str | None, typed: str) -> str:
+        """Judge an app code. Returns the session's new cookie."""
+        code = self._app_codes.shape(typed)
+        self._limits.attempt(visit)
+        present = self._presence.present(session, visit)
+        flow = self._presence.passing_flow(present, STEP_UP.purpose)
+        cookie, _ = self._app_codes.prove(
+            visit,
+            flow,
+            Door.SIGN_IN,
+            code,
+            lambda transaction, _, __: self._presence.raise_level(transaction, visit, present.session, APP),
+        )
+        return cookie
+
+    def send(self, visit: Visit, session: str | None, task: str | None, channel: str) -> str | None:
+        """Send a PIN by SMS. Returns the cookie of the flow that it belongs to, None where that is there already."""
+        present = self._presence.present(session, visit)
+        if channel != Channel.SMS:
+            raise Wrong(Code.NOT_A_CHANNEL, field="channel")
+        if self._under_way(task, present):
+            self._pins.send(visit, task, channel)
+            return None
+        self._limits.attempt(visit)
+        with self._database.read() as looking:
+            if not self._phones(looking, present.person, present.now):
+                raise Wrong(Code.NO_CHANNEL, field="channel")
+        cookie, held = self._claims.begin_as(visit, STEP_UP, State.PIN, present.person)
+        with self._database.begin() as transaction:
+            notes = self._pins.first(transaction, visit, held.flow, present.person, channel)
+        if self._flows.change(held, session=present.session.id, **notes) is None:
+            self._pins.withdraw(notes)
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=STEP_UP.start)
+        return cookie
+
+    def _under_way(self, task: str | None, present: Present) -> bool:
+        held = self._flows.load(task, STEP_UP.purpose)
+        if not isinstance(held, Held) or held.flow.state != State.PIN or self._flows.expired(held.flow):
+            return False
+        return bool(held.flow.notes.get("session") == present.session.id)
+
+    def pin_page(self, visit: Visit, session: str | None, task: str | None) -> PinPage:
+        """Everything true about the PIN now."""
+        self._own(self._presence.present(session, visit), task)
+        return self._pins.page(task)
+
+    def _own(self, present: Present, task: str | None) -> None:
+        """A PIN that was sent for one session is good in that one alone."""
+        if self._flows.at(task, STEP_UP, State.PIN).flow.notes.get("session") != present.session.id:
+            raise OutOfOrder(Code.FLOW_LOST, due=STEP_UP.start)
+
+    def prove_pin(self, visit: Visit, session: str | None, task: str | None, typed: str) -> str:
+        """Judge a PIN. Returns the session's new cookie."""
+        digits = self._pins.shape(typed)
+        self._limits.attempt(visit)
+        present = self._presence.present(session, visit)
+        self._own(present, task)
+
+        def then(transaction: Transaction, _person: Person, pin: Pin, _held: Held) -> str:
+            return self._presence.raise_level(transaction, visit, present.session, pin.channel)
+
+        cookie, held, pin = self._pins.prove(visit, task, digits, then)
+        self._pins.advance(held, pin, lambda latest: self._flows.change(latest, state=State.DONE, pin=None))
+        return cookie
+
+
+def _just_recovered(person: Person, now: int) -> bool:
+    return person.recovered_at is not None and now < person.recovered_at + HELD_BACK
+
+
+def _proofs(flow: Flow, proof: Proof | None = None) -> tuple[SessionProof, ...]:
+    every = flow.proofs if proof is None else (*flow.proofs, proof)
+    return tuple(SessionProof(one.factor, one.at) for one in every)

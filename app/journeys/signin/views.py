@@ -1,23 +1,49 @@
-"""The pages under /sign-in, and the front door."""
+"""The pages under /sign-in and /step-up, and the front door."""
 
-from flask import Blueprint, Response, redirect
+from typing import Any
 
-from app.foundation.refusals import OutOfOrder, Throttled, Wrong
-from app.foundation.web.application import refuse_with, remember, render, visit
-from app.foundation.web.browser import SIGN_IN, read_cookie, write_cookie
-from app.journeys.signin.flow import PAGES, START, State
-from app.journeys.signin.forms import PasswordForm, UserIdForm
-from app.journeys.signin.service import SignIn
+from flask import Blueprint, Response, jsonify, redirect
+
+from app.factors.pin.model import PinPage
+from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
+from app.foundation.web.application import go_on, refuse_with, render, visit
+from app.foundation.web.browser import KNOWN, SESSION, SIGN_IN, TASK, clear_cookie, read_cookie, write_cookie
+from app.journeys.signin.flow import COURSE, STEP_UP, State
+from app.journeys.signin.forms import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, UserIdForm
+from app.journeys.signin.model import Ended
+from app.journeys.signin.service import SignIn, StepUp
+from app.records.lanes.model import KNOWN_LIFE
 from app.records.people.model import USER_ID_MAX
+from app.steps.presence import Presence
+
+HOME = "/authenticators"
+_PIN_PATHS = {
+    "enter": "/sign-in/pin",
+    "send_at": "/sign-in/alternative",
+    "status_at": "/sign-in/pin/status",
+    "start": "/sign-in",
+    "back": "/sign-in/verify",
+}
+_STEP_UP_PATHS = {
+    "enter": "/step-up/pin",
+    "send_at": "/step-up/alternative",
+    "status_at": "/step-up/pin/status",
+    "start": "/step-up",
+    "back": "/step-up",
+}
 
 
-def blueprint(sign_in: SignIn) -> Blueprint:
+def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
     """The doors of the sign-in journey."""
     doors = Blueprint("signin", __name__)
 
     @doors.get("/")
     def front_door() -> Response:
-        return redirect(START, 303)  # type: ignore[return-value]
+        try:
+            presence.present(read_cookie(SESSION), visit())
+        except OutOfOrder:
+            return redirect(COURSE.start, 303)  # type: ignore[return-value]
+        return redirect(HOME, 303)  # type: ignore[return-value]
 
     @doors.get("/sign-in")
     def user_id_page() -> Response:
@@ -35,10 +61,7 @@ def blueprint(sign_in: SignIn) -> Blueprint:
 
     @doors.get("/sign-in/password")
     def password_page() -> Response:
-        try:
-            flow = sign_in.at(read_cookie(SIGN_IN), State.PASSWORD)
-        except OutOfOrder as refusal:
-            return _due(refusal)
+        flow = sign_in.at(read_cookie(SIGN_IN), State.PASSWORD)
         return render("signin/password.html", {"user_id": flow.user_id, "errors": {}})
 
     @doors.post("/sign-in/password")
@@ -53,21 +76,192 @@ def blueprint(sign_in: SignIn) -> Blueprint:
 
     @doors.get("/sign-in/verify")
     def verify_page() -> Response:
+        return _verify_page()
+
+    def _verify_page(refusal: Refusal | None = None) -> Response:
+        page = sign_in.verify_page(read_cookie(SIGN_IN))
+        return _shown("signin/verify.html", {"page": page, "user_id": page.user_id}, refusal)
+
+    @doors.post("/sign-in/verify")
+    def prove_app() -> Response:
+        form = CodeForm()
         try:
-            flow = sign_in.at(read_cookie(SIGN_IN), State.VERIFY)
-        except OutOfOrder as refusal:
-            return _due(refusal)
-        return render("signin/verify.html", {"user_id": flow.user_id})
+            return _ended(sign_in.prove_app(visit(), read_cookie(SIGN_IN), form.text("code")))
+        except (Wrong, Throttled) as refusal:
+            return _verify_page(refusal)
+
+    @doors.get("/sign-in/alternative")
+    def alternative_page() -> Response:
+        # the ways stand on one page; a visitor who types this address is taken there
+        sign_in.verify_page(read_cookie(SIGN_IN))
+        return _to(State.VERIFY)
+
+    @doors.post("/sign-in/alternative")
+    def send() -> Response:
+        form = ChannelForm()
+        try:
+            sign_in.send(visit(), read_cookie(SIGN_IN), form.text("channel"))
+        except (Wrong, Throttled) as refusal:
+            try:
+                return _pin_page(refusal)
+            except OutOfOrder:
+                return _verify_page(refusal)
+        return _to(State.PIN)
+
+    @doors.get("/sign-in/pin")
+    def pin_page() -> Response:
+        return _pin_page()
+
+    def _pin_page(refusal: Refusal | None = None) -> Response:
+        page = sign_in.pin_page(read_cookie(SIGN_IN))
+        return _pin_shown(page, _PIN_PATHS, sign_in.at(read_cookie(SIGN_IN), State.PIN).user_id, refusal)
+
+    @doors.post("/sign-in/pin")
+    def prove_pin() -> Response:
+        form = PinForm()
+        try:
+            return _ended(sign_in.prove_pin(visit(), read_cookie(SIGN_IN), form.text("pin")))
+        except (Wrong, Throttled) as refusal:
+            return _pin_page(refusal)
+
+    @doors.get("/sign-in/pin/status")
+    def status() -> Response:
+        return jsonify(sign_in.pin_page(read_cookie(SIGN_IN)).status())
+
+    @doors.get("/sign-in/new-password")
+    def new_password_page() -> Response:
+        return _new_password_page()
+
+    def _new_password_page(refusal: Refusal | None = None) -> Response:
+        page = sign_in.new_password_page(read_cookie(SIGN_IN))
+        context = {"user_id": page.user_id, "rules": page.rules, "passwordrules": page.passwordrules}
+        return _shown("signin/new_password.html", context, refusal)
+
+    @doors.post("/sign-in/new-password")
+    def set_new_password() -> Response:
+        form = NewPasswordForm()
+        try:
+            ended = sign_in.set_new_password(
+                visit(), read_cookie(SIGN_IN), form.text("new_password"), form.text("confirm_password")
+            )
+        except (Wrong, Throttled) as refusal:
+            return _new_password_page(refusal)
+        return _ended(ended)
+
+    @doors.get("/sign-out")
+    def sign_out_page() -> Response:
+        return redirect(HOME, 303)  # type: ignore[return-value]
+
+    @doors.post("/sign-out")
+    def sign_out() -> Response:
+        presence.leave(read_cookie(SESSION), visit())
+        response = redirect(COURSE.start, 303)
+        for name in (SESSION, SIGN_IN, TASK):
+            clear_cookie(response, name)  # type: ignore[arg-type]
+        # not "cookies": sibling applications on the same domain would lose theirs (requirement C-20)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response  # type: ignore[return-value]
 
     return doors
 
 
-def _to(state: State, cookie: str) -> Response:
-    response = redirect(PAGES[state], 303)
-    write_cookie(response, SIGN_IN, cookie)  # type: ignore[arg-type]
+def step_up_blueprint(step_up: StepUp) -> Blueprint:
+    """The doors of the fresh proof."""
+    doors = Blueprint("step_up", __name__)
+
+    @doors.get("/step-up")
+    def page() -> Response:
+        return _page()
+
+    def _page(refusal: Refusal | None = None) -> Response:
+        shown = step_up.page(visit(), read_cookie(SESSION))
+        return _shown("signin/step_up.html", {"page": shown, "user_id": shown.user_id}, refusal)
+
+    @doors.post("/step-up")
+    def prove_app() -> Response:
+        form = CodeForm()
+        try:
+            return _raised(step_up.prove_app(visit(), read_cookie(SESSION), form.text("code")))
+        except (Wrong, Throttled) as refusal:
+            return _page(refusal)
+
+    @doors.get("/step-up/alternative")
+    def alternative_page() -> Response:
+        step_up.page(visit(), read_cookie(SESSION))
+        return redirect(STEP_UP.start, 303)  # type: ignore[return-value]
+
+    @doors.post("/step-up/alternative")
+    def send() -> Response:
+        form = ChannelForm()
+        task = read_cookie(TASK)
+        try:
+            cookie = step_up.send(visit(), read_cookie(SESSION), task, form.text("channel"))
+        except (Wrong, Throttled) as refusal:
+            try:
+                return _pin_page(refusal)
+            except OutOfOrder:
+                return _page(refusal)
+        response = redirect(STEP_UP.page_of(State.PIN), 303)
+        if cookie is not None:
+            write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
+        return response  # type: ignore[return-value]
+
+    @doors.get("/step-up/pin")
+    def pin_page() -> Response:
+        return _pin_page()
+
+    def _pin_page(refusal: Refusal | None = None) -> Response:
+        session = read_cookie(SESSION)
+        page = step_up.pin_page(visit(), session, read_cookie(TASK))
+        return _pin_shown(page, _STEP_UP_PATHS, step_up.page(visit(), session).user_id, refusal)
+
+    @doors.post("/step-up/pin")
+    def prove_pin() -> Response:
+        form = PinForm()
+        try:
+            cookie = step_up.prove_pin(visit(), read_cookie(SESSION), read_cookie(TASK), form.text("pin"))
+        except (Wrong, Throttled) as refusal:
+            return _pin_page(refusal)
+        response = _raised(cookie)
+        clear_cookie(response, TASK)
+        return response
+
+    @doors.get("/step-up/pin/status")
+    def status() -> Response:
+        return jsonify(step_up.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK)).status())
+
+    return doors
+
+
+def _shown(template: str, context: dict[str, Any], refusal: Refusal | None) -> Response:
+    if refusal is None:
+        return render(template, {**context, "errors": {}})
+    return refuse_with(template, refusal, context)
+
+
+def _pin_shown(page: PinPage, paths: dict[str, str], user_id: str, refusal: Refusal | None) -> Response:
+    return _shown("signin/pin.html", {"pin": page, "user_id": user_id, **paths}, refusal)
+
+
+def _to(state: State, cookie: str | None = None) -> Response:
+    response = redirect(COURSE.page_of(state), 303)
+    if cookie is not None:
+        write_cookie(response, SIGN_IN, cookie)  # type: ignore[arg-type]
     return response  # type: ignore[return-value]
 
 
-def _due(refusal: OutOfOrder) -> Response:
-    remember(refusal)
-    return redirect(refusal.due, 303)  # type: ignore[return-value]
+def _ended(ended: Ended) -> Response:
+    if not ended.signed_in:
+        return _to(State.NEW_PASSWORD, ended.cookie)
+    response = go_on(HOME)
+    write_cookie(response, SESSION, ended.session)
+    if ended.known_browser:
+        write_cookie(response, KNOWN, ended.known_browser, seconds=KNOWN_LIFE)
+    clear_cookie(response, SIGN_IN)
+    return response
+
+
+def _raised(cookie: str) -> Response:
+    response = go_on(HOME)
+    write_cookie(response, SESSION, cookie)
+    return response

@@ -36,13 +36,14 @@ class History:
     ``days`` holds, per door, the times of the tries of the last 24 hours that count, oldest first.
     ``runs`` holds, per door, the failures in a row and until when that door waits: failed sign-ins never
     close recovery, and the other way round. ``consecutive`` counts over all doors since the last success;
-    ``strangers`` is the part of it from outside lanes.
+    ``strangers`` is the part of it from outside lanes, per door: each door has a share of its own of what
+    strangers may spend, or failed sign-ins would close recovery.
     """
 
     days: dict[str, tuple[int, ...]] = field(default_factory=dict)
     runs: dict[str, tuple[int, int]] = field(default_factory=dict)
     consecutive: int = 0
-    strangers: int = 0
+    strangers: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

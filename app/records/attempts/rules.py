@@ -8,7 +8,9 @@ from app.records.attempts.model import Door, Factor, History, Standing, Verdict
 
 DAY = 86_400
 HARD_CAP = 100  # consecutive failures an authenticator survives (NIST SP 800-63B-4 sec. 3.2.2)
-STRANGERS_CAP = 50  # of these, what browsers that we do not know may spend
+STRANGERS_CAP = 50  # of these, what browsers that we do not know may spend, over all doors
+# a door's part of it; a password is tried at one door alone
+_STRANGERS_AT: dict[Factor, int] = {Factor.PASSWORD: STRANGERS_CAP, Factor.APP: 25, Factor.PIN: 25}
 FREE = 5  # failures before the first wait
 APP_WINDOW_CODES = 3  # codes acceptable at once for one app
 _FORGIVEN = "forgiven"
@@ -48,7 +50,7 @@ def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_on
     everywhere = sorted(at for times in days.values() for at in times)
     run, blocked_until = history.runs.get(door.value, (0, 0))
     waits = [blocked_until - now]
-    closed = history.consecutive >= HARD_CAP or (door is not Door.LANE and history.strangers >= STRANGERS_CAP)
+    closed = history.consecutive >= HARD_CAP or _closed_at(history, factor, door)
     if closed and factor is not Factor.SEND:
         waits.append(DAY)
     door_cap = _DOORS[factor].get(door)
@@ -66,7 +68,7 @@ def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_on
         judged = len(here) < (door_cap or 0) * (APP_DAY // codes_at_once) // _ALL_DOORS[factor]
     if factor is Factor.SEND:
         return Verdict(History({**days, door.value: (*here, now)}), allowed=True)
-    strangers = history.strangers + (door is not Door.LANE)
+    strangers = _counted_at(history.strangers, door, 1)
     wait = wait_after(run + 1)
     counted = History(
         days={**days, door.value: (*here, now)} if door_cap is not None else days,
@@ -74,9 +76,18 @@ def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_on
         consecutive=history.consecutive + 1,
         strangers=strangers,
     )
-    return Verdict(
-        counted, allowed=True, judged=judged, closed_to_strangers=door is not Door.LANE and strangers == STRANGERS_CAP
-    )
+    return Verdict(counted, allowed=True, judged=judged, closed_to_strangers=_closed_at(counted, factor, door))
+
+
+def _closed_at(history: History, factor: Factor, door: Door) -> bool:
+    """Whether strangers have used up what they may spend at a door."""
+    return history.strangers.get(door.value, 0) >= _STRANGERS_AT.get(factor, STRANGERS_CAP)
+
+
+def _counted_at(strangers: dict[str, int], door: Door, by: int) -> dict[str, int]:
+    if door is Door.LANE:
+        return strangers
+    return {**strangers, door.value: max(0, strangers.get(door.value, 0) + by)}
 
 
 def succeed(history: History, door: Door, at: int) -> History:
@@ -101,7 +112,7 @@ def take_back(history: History, door: Door, at: int) -> History:
         days={**history.days, door.value: tuple(times)} if door.value in history.days else history.days,
         runs={**history.runs, door.value: (run, blocked_until if wait_after(run) else 0)},
         consecutive=max(0, history.consecutive - 1),
-        strangers=max(0, history.strangers - (door is not Door.LANE)),
+        strangers=_counted_at(history.strangers, door, -1),
     )
 
 
@@ -129,7 +140,7 @@ def standing(history: History, factor: Factor, now: int) -> Standing:
     return Standing(
         consecutive=history.consecutive,
         blocked_until=now + wait if wait > 0 else 0,
-        closed_to_strangers=history.strangers >= STRANGERS_CAP,
+        closed_to_strangers=any(_closed_at(history, factor, door) for door in Door),
         disabled=history.consecutive >= HARD_CAP,
     )
 

@@ -71,9 +71,10 @@ def to_json(history: History) -> str:
         value["days"] = days
     if history.runs:
         value["runs"] = {door: list(run) for door, run in history.runs.items()}
-    for name in ("consecutive", "strangers"):
-        if number := getattr(history, name):
-            value[name] = number
+    if history.consecutive:
+        value["consecutive"] = history.consecutive
+    if strangers := {door: count for door, count in history.strangers.items() if count}:
+        value["strangers"] = strangers
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
@@ -84,5 +85,5 @@ def from_json(text: str | bytes) -> History:
         days={door: tuple(times) for door, times in value.get("days", {}).items()},
         runs={door: (run[0], run[1]) for door, run in value.get("runs", {}).items()},
         consecutive=value.get("consecutive", 0),
-        strangers=value.get("strangers", 0),
+        strangers=value.get("strangers", {}),
     )

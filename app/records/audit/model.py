@@ -9,6 +9,9 @@ class Event(StrEnum):
 
     SIGN_IN_PASSWORD_OK = "authn_password_success"  # noqa: S105 - a name, not a secret
     SIGN_IN_FAIL = "authn_login_fail"
+    SIGN_IN_OK = "authn_login_success"
+    SIGNED_OUT = "authn_logout"
+    STEPPED_UP = "authn_step_up"
     SIGN_IN_LOCK = "authn_login_lock"
     UNLOCKED = "authn_login_unlock"
     APP_OK = "authn_token_success"

@@ -6,6 +6,7 @@ from typing import Any
 
 LIFE = 900  # seconds from the first step to the last (requirements A-25)
 PROOF_LIFE = 600  # seconds a proof is good within its flow
+CLOSED = "closed"  # the state of a flow without tries, in every journey
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,25 @@ class Flow:
     def proved(self, factor: str, now: int) -> bool:
         """Whether a factor was proved in this flow, lately enough."""
         return any(proof.factor == factor and now - proof.at < PROOF_LIFE for proof in self.proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where a journey may stand: the page of each state, and the proofs without which it may not stand there.
+
+    ``start`` is the path to begin anew at. A flow in state ``CLOSED`` has no tries left; one in a state of
+    ``ends`` did what it was for, and its last page outlives the flow's time.
+    """
+
+    purpose: str
+    start: str
+    pages: Mapping[str, str]
+    needed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ends: frozenset[str] = frozenset()
+
+    def page_of(self, state: str) -> str:
+        """The path of the page that is due in a state."""
+        return self.pages.get(state, self.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,24 @@
 """Flows in the ephemeral store: created under caps, changed by compare-and-set, moved at each rise of rights."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Census, Ephemeral
-from app.foundation.refusals import Code, Throttled, Unavailable
+from app.foundation.refusals import Code, OutOfOrder, Throttled, Unavailable
 from app.foundation.secretbox import fingerprint
 from app.foundation.visit import Visit
-from app.records.flows.model import LIFE, Flow, Held, Moved, Proof
+from app.records.flows.model import CLOSED, LIFE, Course, Flow, Held, Moved, Proof
 
 # kept beyond its end, so that a late visitor hears "expired" and not "unknown"
 _KEPT = 2 * LIFE
 _MOST_PER_BLOCK = 400
 _BLOCKS_OF_A_NETWORK = 5  # so many times that for all blocks of one network, which one customer may well have
 _MOST_IN_ALL = 50_000
+_T = TypeVar("_T")
 
 
 class Flows:
@@ -38,11 +40,20 @@ class Flows:
         self._most_in_all = most_in_all
 
     def create(
-        self, purpose: str, state: str, *, subject: str, person_id: int | None, user_id: str, stamp: str, visit: Visit
+        self,
+        purpose: str,
+        state: str,
+        *,
+        subject: str,
+        person_id: int | None,
+        user_id: str,
+        stamp: str,
+        visit: Visit,
+        **notes: Any,
     ) -> tuple[str, Held]:
         """A new flow: its cookie and itself. Raises Throttled or Unavailable at a cap (security rule 14)."""
         now = self._clock.now()
-        flow = Flow(self._chance.name(), purpose, state, 1, subject, person_id, user_id, stamp, now)
+        flow = Flow(self._chance.name(), purpose, state, 1, subject, person_id, user_id, stamp, now, notes=notes)
         cookie = self._chance.token()
         key, raw = _key(cookie), _to_json(flow)
         censuses = [
@@ -71,6 +82,37 @@ class Flows:
         if value.get("moved"):
             return Moved(value["state"])
         return Held(_flow(value), key, raw)
+
+    def at(self, cookie: str | None, course: Course, state: str) -> Held:
+        """The flow of a page in its step, with its proofs fresh. Raises OutOfOrder with the step that is due."""
+        held = self.load(cookie, course.purpose)
+        if held is None:
+            raise OutOfOrder(Code.FLOW_LOST, due=course.start)
+        if isinstance(held, Moved):
+            # a browser that lost the newer cookie can only start again: sent on to where the newer one belongs,
+            # it would be sent there for ever
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=course.start if held.state == state else course.page_of(held.state))
+        flow, now = held.flow, self._clock.now()
+        if flow.state == CLOSED:
+            raise OutOfOrder(Code.PIN_SPENT, due=course.start)
+        fresh = all(flow.proved(factor, now) for factor in course.needed.get(flow.state, ()))
+        if flow.state not in course.ends and (self.expired(flow) or not fresh):
+            raise OutOfOrder(Code.FLOW_EXPIRED, due=course.start)
+        if flow.state != state:
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=course.page_of(flow.state))
+        return held
+
+    def retry(
+        self, held: Held, step: Callable[[Held], _T | None], only_while: Callable[[Flow], bool] = lambda _: True
+    ) -> _T | None:
+        """Repeat a compare-and-set that somebody else's step overtook, for as long as it still makes sense."""
+        latest: Held | None = held
+        while latest is not None and latest.flow.state == held.flow.state and only_while(latest.flow):
+            done = step(latest)
+            if done is not None:
+                return done
+            latest = self.again(latest)
+        return None
 
     def again(self, held: Held) -> Held | None:
         """The same flow as it is now, or None where it went on to another id."""

@@ -65,6 +65,7 @@ class Person:
     language: str
     home_organization: str
     created_at: int
+    recovered_at: int | None = None  # when a password was last recovered (security rule 6)
 
     @property
     def name(self) -> str:

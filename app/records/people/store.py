@@ -37,6 +37,7 @@ people = Table(
     Column("language", String(8), nullable=False, server_default=""),
     Column("home_organization", String(36), ForeignKey("organizations.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("recovered_at", BigInteger),
     sqlite_autoincrement=True,
 )
 
@@ -90,6 +91,11 @@ def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]
     return tuple(_contact(row) for row in transaction.execute(_CONTACTS, {"person_id": person_id}))
 
 
+def usable_contacts(transaction: Transaction, person_id: int, now: int) -> tuple[Contact, ...]:
+    """Those of them that are confirmed and past their waiting time."""
+    return tuple(contact for contact in contacts_of(transaction, person_id) if contact.usable(now))
+
+
 def contact(transaction: Transaction, contact_id: str) -> Contact | None:
     """One contact by id, removed or not."""
     row = transaction.execute(_CONTACT, {"contact_id": contact_id}).first()
@@ -133,6 +139,11 @@ def restamp(transaction: Transaction, person_id: int, old: str, new: str) -> boo
     return result.rowcount == 1
 
 
+def mark_recovered(transaction: Transaction, person_id: int, now: int) -> None:
+    """Note that a password was recovered: for a day factors stay as they are (security rule 6)."""
+    transaction.execute(update(people).where(people.c.id == person_id).values(recovered_at=now))
+
+
 def set_status(transaction: Transaction, person_id: int, status: Status) -> None:
     """Activate or deactivate."""
     transaction.execute(update(people).where(people.c.id == person_id).values(status=status.value))
@@ -166,6 +177,7 @@ def _values(person: Person) -> dict[str, object]:
         "language": person.language,
         "home_organization": person.home_organization,
         "created_at": person.created_at,
+        "recovered_at": person.recovered_at,
     }
 
 
@@ -195,6 +207,7 @@ def _person(row: Any) -> Person:
         language=row.language,
         home_organization=row.home_organization,
         created_at=row.created_at,
+        recovered_at=row.recovered_at,
     )
 
 

@@ -104,7 +104,7 @@ class House:
     def set(self, prepared: Prepared) -> tuple[Contact, ...]:
         """Set it in a transaction of its own."""
         with self.database.begin() as transaction:
-            return self.passwords.set_new(
+            changed = self.passwords.set_new(
                 transaction,
                 person=self.person,
                 prepared=prepared,
@@ -114,6 +114,7 @@ class House:
                 reason="recovery",
                 now=self.clock.now(),
             )
+        return changed.told
 
     def change(self, candidate: str, *, policy: PasswordPolicy = STANDARD) -> tuple[Contact, ...]:
         """Prepare and set."""

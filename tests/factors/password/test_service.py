@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from app.factors.password import store
 from app.factors.password.model import Broken, Form, RuleKey
 from app.factors.password.rules import Unfit
+from app.factors.password.service import Changed
 from app.foundation.refusals import Code, OutOfOrder, Refusal, Unavailable, Wrong
 from app.foundation.secretbox import MasterKey
 from app.records.attempts.model import Door, Factor
@@ -627,7 +628,7 @@ def test_of_twenty_prepared_at_once_one_is_set(house: House):
     for thread in threads:
         thread.join(60)
 
-    winners = [name for name, outcome in outcomes.items() if isinstance(outcome, tuple)]
+    winners = [name for name, outcome in outcomes.items() if isinstance(outcome, Changed)]
     assert len(outcomes) == 20
     assert len(winners) == 1
     assert house.has(winners[0])

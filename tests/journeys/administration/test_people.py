@@ -147,7 +147,7 @@ def test_unlocking_gives_no_tries_of_the_day_back(house, jane):
 def test_what_has_to_be_bound_again_stays_closed(house, jane):
     with house.database.begin() as transaction:
         attempts.lock(transaction, str(jane.id), Factor.APP)
-        attempts.write(transaction, str(jane.id), Factor.APP, History(consecutive=HARD_CAP, strangers=1))
+        attempts.write(transaction, str(jane.id), Factor.APP, History(consecutive=HARD_CAP, strangers={"recovery": 1}))
     lock(house, jane, Factor.PASSWORD)
     done = house.people.unlock("jane", "she called")
     assert (done.cleared, done.left) == ((Factor.PASSWORD,), (Factor.APP,))

@@ -1,4 +1,4 @@
-"""User ID, then password: as far as the sign-in goes so far, through its doors."""
+"""User ID, then password, through their doors; the second proof is in test_second_factor.py."""
 
 import re
 

@@ -103,7 +103,7 @@ def test_strangers_spend_at_most_fifty_of_the_hundred_failures_in_a_row():
 
 
 def test_after_a_hundred_failures_in_a_row_not_even_a_lane_is_open():
-    history = History(consecutive=99, strangers=50)
+    history = History(consecutive=99, strangers={"recovery": 25})
     verdict = rules.spend(history, Factor.APP, Door.LANE, NOW)
     assert verdict.allowed
     assert not rules.spend(verdict.history, Factor.APP, Door.LANE, NOW + 30 * DAY).allowed

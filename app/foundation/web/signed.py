@@ -1,0 +1,30 @@
+"""Pages of somebody signed in: their frame needs to know who it is and when the session ends."""
+
+from typing import Any, Protocol
+
+from flask import Response
+
+from app.foundation.refusals import Refusal
+from app.foundation.web.application import refuse_with, render
+
+
+class SignedIn(Protocol):
+    """What the frame shows of a session."""
+
+    @property
+    def user_id(self) -> str:
+        """The User ID as it is written."""
+
+    @property
+    def idle_in(self) -> int:
+        """Seconds until the session ends unless it is used."""
+
+
+def render_signed(
+    template: str, present: SignedIn, context: dict[str, Any], refusal: Refusal | None = None
+) -> Response:
+    """A page in the frame, as it is or with what was wrong."""
+    framed = {"signed": present, **context}
+    if refusal is None:
+        return render(template, {"errors": {}, **framed})
+    return refuse_with(template, refusal, framed)

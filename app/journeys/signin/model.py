@@ -1,0 +1,40 @@
+"""What the pages of a sign-in show."""
+
+from dataclasses import dataclass
+
+from app.factors.password.model import Rule
+from app.factors.pin.model import Way
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPage:
+    """The ways to the second proof, side by side. Shown after the right password, so they may be the person's own."""
+
+    user_id: str
+    has_app: bool
+    ways: tuple[Way, ...]
+    has_codes: bool
+    just_recovered: bool  # for a day messages do not suffice (security rule 6)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasswordPage:
+    """The rules before anything is typed."""
+
+    user_id: str
+    rules: tuple[Rule, ...]
+    passwordrules: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a second proof ended: signed in with these cookies, or a new password is owed first."""
+
+    cookie: str  # the flow's next
+    session: str = ""
+    known_browser: str = ""
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether there is a session."""
+        return bool(self.session)

@@ -1,0 +1,64 @@
+"""Sessions: who is signed in, in which browser, by which proofs. Kept on the server."""
+
+from dataclasses import dataclass
+
+IDLE = 900  # seconds without a request (product.md section 5)
+LIFE = 28_800  # seconds in all
+SEEN_EVERY = 30  # seconds between two writes of when a session was last used
+FRESH = 300  # seconds that a proof is fresh enough for changes of factors and contacts (ASVS 7.5.1)
+WARNING = 120  # seconds before the idle end (requirements S1-07)
+
+PASSWORD = "password"  # noqa: S105 - the names of proofs
+APP = "app"
+SMS = "sms"
+EMAIL = "email"
+RECOVERY_CODE = "recovery_code"
+# what NIST SP 800-63B-4 takes for an authenticator beside the password; a mailed PIN is none (sec. 3.1.3.1)
+STRONG = frozenset({APP, SMS, RECOVERY_CODE})
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProof:
+    """A factor that was proved at sign-in or later, and when."""
+
+    factor: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One signed-in browser. ``id`` is the fingerprint of its cookie; ``name`` names it on pages."""
+
+    id: str
+    name: str
+    person_id: int
+    stamp: str
+    proofs: tuple[SessionProof, ...]
+    created_at: int
+    seen_at: int
+    address: str
+    browser: str
+
+    @property
+    def level(self) -> int:
+        """2 with two factors; 1 where the second was only a mailed PIN (requirements S1-06, B-03)."""
+        factors = {proof.factor for proof in self.proofs}
+        return 2 if factors & STRONG and len(factors) > 1 else 1
+
+    @property
+    def expires_at(self) -> int:
+        """When it ends, whatever happens."""
+        return self.created_at + LIFE
+
+    @property
+    def idle_at(self) -> int:
+        """When it ends unless it is used."""
+        return min(self.seen_at + IDLE, self.expires_at)
+
+    def living(self, now: int) -> bool:
+        """Whether it still counts."""
+        return now < self.idle_at
+
+    def fresh(self, now: int) -> bool:
+        """Whether a second factor was proved lately enough to change factors and contacts."""
+        return any(proof.factor in STRONG and now - proof.at < FRESH for proof in self.proofs)

@@ -1,0 +1,1 @@
+"""What several journeys walk alike: saying who one is, proving a factor within a flow, being signed in."""

@@ -1,0 +1,113 @@
+"""The step of the authenticator app: a code is counted, judged, written down, and spent for good."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from app.factors.totp.model import Finding, Match, Outcome
+from app.factors.totp.rules import typed_code
+from app.factors.totp.service import AuthenticatorApps, codes_at_once
+from app.foundation.clock import Clock
+from app.foundation.refusals import Code, Wrong
+from app.foundation.sql import Database, Transaction
+from app.foundation.visit import Visit
+from app.records.attempts.model import Door, Factor, Spent
+from app.records.attempts.service import AddressLimits, Tries
+from app.records.audit import store as audit
+from app.records.audit.model import Event
+from app.records.flows.model import Flow
+from app.records.people.model import Person
+from app.steps.claim import Claims, own_record, subject_of
+from app.steps.lane import door_of
+
+APP = "app"  # the name of this proof
+_T = TypeVar("_T")
+
+
+class AppCodes:
+    """Judges app codes for every journey: the same work for people with apps, without, and unknown."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        apps: AuthenticatorApps,
+        tries: Tries,
+        limits: AddressLimits,
+        claims: Claims,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._apps = apps
+        self._tries = tries
+        self._limits = limits
+        self._claims = claims
+        self._clock = clock
+
+    def shape(self, typed: str) -> str:
+        """The six digits. Raises Wrong where it is no code at all, which is no try."""
+        code = typed_code(typed)
+        if code is None:
+            raise Wrong(Code.NOT_A_CODE if typed.strip() else Code.MISSING, field="code")
+        return code
+
+    def prove(
+        self, visit: Visit, flow: Flow, at: Door, code: str, then: Callable[[Transaction, Person, int], _T]
+    ) -> tuple[_T, int]:
+        """Judge a code for a flow. Returns what ``then`` made of it in the same transaction, and the time.
+
+        Counted in a write of its own before it is judged. Raises Throttled; Wrong with what the code was, if
+        not right: wrong, used before, or of another time (security rule 7).
+        """
+        self._limits.may_guess(visit)
+        now = self._clock.now()
+        with self._database.read() as looking:
+            person = self._claims.person(looking, flow)
+            usable = self._apps.usable(looking, person.id if person else None, now)
+            door = door_of(looking, visit, flow, at, now)
+        spent = self._tries.spend(subject_of(flow), Factor.APP, door, codes_at_once=codes_at_once(usable))
+        match = self._apps.recognise(usable, code, now)
+        outcome, result = self._settle(visit, flow, person, spent, match if spent.judged else None, now, then)
+        if outcome.finding is not Finding.ACCEPTED:
+            self._limits.guessed_wrong(visit)
+            raise _wrong_code(outcome)
+        return result[0], now
+
+    def _settle(
+        self,
+        visit: Visit,
+        flow: Flow,
+        person: Person | None,
+        spent: Spent,
+        match: Match | None,
+        now: int,
+        then: Callable[[Transaction, Person, int], _T],
+    ) -> tuple[Outcome, list[_T]]:
+        with self._database.begin() as transaction:
+            outcome = self._apps.settle(transaction, match, now)
+            right = outcome.finding is Finding.ACCEPTED
+            event = Event.APP_OK if right else Event.APP_FAIL
+            if outcome.finding is Finding.USED:
+                event = Event.APP_REUSE
+            details: dict[str, object] = {"offset_seconds": outcome.offset * 30} if outcome.offset else {}
+            reason = "" if right else outcome.finding.value
+            audit.add_if_known(
+                transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details)
+            )
+            if person is None or not right:
+                if person is not None and spent.closed_to_strangers:
+                    self._claims.warn_owner(transaction, visit, person, now)
+                return outcome, []
+            self._tries.succeed(transaction, spent)
+            return outcome, [then(transaction, person, now)]
+
+
+def _wrong_code(outcome: Outcome) -> Wrong:
+    if outcome.finding is Finding.CLOCK_OFF:
+        # a time-step is half a minute (security rule 7)
+        details: dict[str, Any] = {
+            "half_minutes": abs(outcome.offset),
+            "direction": "slow" if outcome.offset < 0 else "fast",
+        }
+        return Wrong(Code.CLOCK_OFF, field="code", details=details)
+    code = Code.CODE_USED if outcome.finding is Finding.USED else Code.WRONG_CODE
+    return Wrong(code, field="code")

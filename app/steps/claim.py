@@ -1,0 +1,122 @@
+"""The claim: somebody says who they are. Known or not, a flow begins and costs the same."""
+
+from typing import Any
+
+from app.foundation.refusals import Code, OutOfOrder, Wrong
+from app.foundation.sql import Database, Transaction
+from app.foundation.visit import Visit
+from app.records.attempts.model import Subject
+from app.records.attempts.service import AddressLimits, Tries
+from app.records.audit.model import Event, Record
+from app.records.delivery.outbox import Outbox
+from app.records.flows.model import Course, Flow, Held
+from app.records.flows.service import Flows
+from app.records.people import store as people
+from app.records.people.model import BadUserId, Person, Status, canonical_user_id
+
+
+class Claims:
+    """Begins flows for User IDs, and says whose a flow is."""
+
+    def __init__(
+        self, *, database: Database, flows: Flows, tries: Tries, limits: AddressLimits, outbox: Outbox
+    ) -> None:
+        self._database = database
+        self._flows = flows
+        self._tries = tries
+        self._limits = limits
+        self._outbox = outbox
+
+    def begin(self, visit: Visit, course: Course, state: str, typed: str, **notes: Any) -> tuple[str, Held]:
+        """A flow for a typed User ID: its cookie and itself. Raises Wrong, Throttled, Unavailable."""
+        try:
+            canonical = canonical_user_id(typed)
+        except BadUserId as error:
+            code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
+            raise Wrong(code, field="user_id") from None
+        self._limits.start(visit, course.purpose)
+        with self._database.read() as looking:
+            person = people.find(looking, canonical)
+        if person is not None and person.status is not Status.ACTIVE:
+            person = None
+        return self._create(visit, course, state, canonical, typed.strip(), person, notes)
+
+    def begin_as(self, visit: Visit, course: Course, state: str, person: Person, **notes: Any) -> tuple[str, Held]:
+        """A flow for somebody who is known already: signed in, or by a link."""
+        self._limits.start(visit, course.purpose)
+        return self._create(visit, course, state, person.canonical_id, person.user_id, person, notes)
+
+    def _create(
+        self,
+        visit: Visit,
+        course: Course,
+        state: str,
+        canonical: str,
+        shown: str,
+        person: Person | None,
+        notes: dict[str, Any],
+    ) -> tuple[str, Held]:
+        subject = self._tries.subject(canonical, person.id if person else None)
+        return self._flows.create(
+            course.purpose,
+            state,
+            subject=subject.key,
+            person_id=subject.person_id,
+            user_id=shown,
+            stamp=person.stamp if person else subject.key[:32],
+            visit=visit,
+            **notes,
+        )
+
+    def person(self, transaction: Transaction, flow: Flow) -> Person | None:
+        """The flow's person as the record now says: active, and with the stamp the flow began with. None else."""
+        person = people.get(transaction, flow.person_id or 0)
+        if person is None or person.status is not Status.ACTIVE or person.stamp != flow.stamp:
+            return None
+        return person
+
+    def required(self, transaction: Transaction, flow: Flow, course: Course) -> Person:
+        """The same after a proof, where there has to be one. Raises OutOfOrder where the flow is dead."""
+        person = self.person(transaction, flow)
+        if person is None:
+            raise OutOfOrder(Code.FLOW_EXPIRED, due=course.start)
+        return person
+
+    def warn_owner(self, transaction: Transaction, visit: Visit, person: Person, now: int) -> None:
+        """Tell somebody, on every channel, that strangers used up what strangers may spend (security rule 1)."""
+        self._outbox.notify(
+            transaction,
+            contacts=people.usable_contacts(transaction, person.id, now),
+            template="notice_strangers",
+            variables={"address": visit.address, "at": now},
+            language=person.language or visit.language,
+            now=now,
+        )
+
+
+def subject_of(flow: Flow) -> Subject:
+    """Whom the tries of a flow are counted for."""
+    return Subject(flow.subject, flow.person_id)
+
+
+def own_record(
+    event: Event,
+    flow: Flow,
+    visit: Visit,
+    now: int,
+    *,
+    right: bool,
+    reason: str = "",
+    details: dict[str, object] | None = None,
+) -> Record:
+    """What somebody did in a flow, for the audit log."""
+    return Record(
+        event=event,
+        at=now,
+        person_id=flow.person_id,
+        actor="self",
+        outcome="success" if right else "failure",
+        reason=reason,
+        address=visit.address,
+        details={"journey": flow.purpose, "flow": flow.txn, **(details or {})},
+    )

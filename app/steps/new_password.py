@@ -1,0 +1,77 @@
+"""The step of a new password: its rules before anything is typed, and the judgement of a candidate."""
+
+from collections.abc import Callable
+
+from app.factors.password import rules
+from app.factors.password.model import Prepared, Rule
+from app.factors.password.service import Passwords
+from app.foundation.refusals import Code, OutOfOrder, Unavailable
+from app.foundation.sql import Database, Transaction
+from app.records.flows.model import Course, Held
+from app.records.flows.service import Flows
+from app.records.organizations import store as organizations
+from app.records.organizations.model import STANDARD
+from app.records.people import store as people
+from app.records.people.model import Channel, Person
+
+MOST_CANDIDATES = 20  # new passwords that one flow may propose (security rule 8)
+
+
+class NewPassword:
+    """What every page with a new password needs, whichever journey it belongs to."""
+
+    def __init__(self, *, database: Database, flows: Flows, passwords: Passwords, brand: str) -> None:
+        self._database = database
+        self._flows = flows
+        self._passwords = passwords
+        self._brand = brand
+
+    def rules(self, transaction: Transaction, person: Person) -> tuple[Rule, ...]:
+        """The rules as a page prints them."""
+        return rules.explain(STANDARD, self._words(transaction, person))
+
+    def prepare(self, person: Person, candidate: str, confirm: str) -> Prepared:
+        """Judge a candidate by all the rules and hash it, with no transaction open. Raises Wrong, Unavailable."""
+        with self._database.read() as looking:
+            words = self._words(looking, person)
+            record = self._passwords.find(looking, person.id)
+            history = self._passwords.history(looking, person.id)
+        return self._passwords.prepare(
+            STANDARD, person, candidate=candidate, confirm=confirm, words=words, record=record, history=history
+        )
+
+    def bounded(self, held: Held, course: Course) -> Held:
+        """A flow that may propose another candidate. Raises OutOfOrder."""
+        if held.flow.notes["candidates"] >= MOST_CANDIDATES:
+            raise OutOfOrder(Code.TOO_MANY_CANDIDATES, due=course.start)
+        return held
+
+    def count(self, load: Callable[[], Held], course: Course) -> Held:
+        """Count a candidate against the flow's twenty, before it is judged."""
+        while True:
+            held = self.bounded(load(), course)
+            counted = self._flows.change(held, candidates=held.flow.notes["candidates"] + 1)
+            if counted is not None:
+                return counted
+
+    def prepare_counted(self, held: Held, person: Person, candidate: str, confirm: str) -> Prepared:
+        """``prepare`` for a candidate that was counted; not judging it gives it back."""
+        try:
+            return self.prepare(person, candidate, confirm)
+        except Unavailable:
+            # nothing was judged, so nothing was proposed: a flood must not use up what this flow may propose
+            self._flows.retry(
+                held, lambda latest: self._flows.change(latest, candidates=latest.flow.notes["candidates"] - 1)
+            )
+            raise
+
+    def _words(self, transaction: Transaction, person: Person) -> tuple[str, ...]:
+        """What a guesser who knows the person would try first (requirements P-09)."""
+        emails = [c.address for c in people.contacts_of(transaction, person.id) if c.channel is Channel.EMAIL]
+        joined = [organization.name for organization, _, _ in organizations.memberships_of(transaction, person.id)]
+        return rules.context_words(
+            user_id=person.user_id,
+            names=[person.first_name, person.last_name],
+            emails=emails,
+            services=[self._brand, *joined],
+        )

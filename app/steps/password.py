@@ -1,0 +1,82 @@
+"""The step of the password: counted, hashed once, judged, written down. Sign-in and every other door use this one."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from app.factors.password.model import PasswordRecord
+from app.factors.password.rules import RAW_MAX
+from app.factors.password.service import Passwords
+from app.foundation.clock import Clock
+from app.foundation.refusals import Code, Unavailable, Wrong
+from app.foundation.sql import Database, Transaction
+from app.foundation.visit import Visit
+from app.records.attempts.model import Door, Factor
+from app.records.attempts.service import Tries
+from app.records.audit import store as audit
+from app.records.audit.model import Event
+from app.records.flows.model import Flow
+from app.records.people.model import Person
+from app.steps.claim import Claims, own_record, subject_of
+from app.steps.lane import door_of
+
+PASSWORD = "password"  # noqa: S105 - the name of this proof
+_T = TypeVar("_T")
+
+
+class PasswordStep:
+    """Judges passwords for every journey. Unknown, inactive and known people cost and get the same."""
+
+    def __init__(self, *, database: Database, passwords: Passwords, tries: Tries, claims: Claims, clock: Clock) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._tries = tries
+        self._claims = claims
+        self._clock = clock
+
+    def shape(self, typed: str, field: str = "password") -> None:
+        """Raise Wrong where nothing, or more than anybody's password, was typed; that is no try."""
+        if not typed:
+            raise Wrong(Code.MISSING, field=field)
+        if len(typed) > RAW_MAX:
+            raise Wrong(Code.TOO_LONG, field=field)
+
+    def prove(
+        self,
+        visit: Visit,
+        flow: Flow,
+        typed: str,
+        then: Callable[[Transaction, Person, int], _T],
+        *,
+        field: str = "password",
+    ) -> tuple[_T, PasswordRecord]:
+        """Judge a password for a flow. Returns what ``then`` made of it in the same transaction, and the record.
+
+        Raises Throttled, Wrong(WRONG_PASSWORD), Unavailable.
+        """
+        with self._database.read() as looking:
+            person = self._claims.person(looking, flow)
+            record = self._passwords.find(looking, person.id if person else 0)
+            door = door_of(looking, visit, flow, Door.SIGN_IN, self._clock.now())
+        subject = subject_of(flow)
+        again = self._tries.seen_wrong(subject, typed, flow.stamp, visit.block)
+        spent = self._tries.spend(subject, Factor.PASSWORD, door, again=again)
+        try:
+            right = self._passwords.check(record if person else None, typed) and person is not None
+        except Unavailable:
+            # nothing was judged, so nothing was tried: a flood must not lock the owner out
+            self._tries.take_back(spent)
+            raise
+        now = self._clock.now()
+        event, reason = (Event.SIGN_IN_PASSWORD_OK, "") if right else (Event.SIGN_IN_FAIL, "wrong_password")
+        with self._database.begin() as transaction:
+            audit.add_if_known(transaction, own_record(event, flow, visit, now, right=right, reason=reason))
+            if right and person is not None and record is not None:
+                self._tries.succeed(transaction, spent)
+                result = then(transaction, person, now)
+            elif person is not None and spent.closed_to_strangers:
+                self._claims.warn_owner(transaction, visit, person, now)
+        if not right or person is None or record is None:
+            self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
+            raise Wrong(Code.WRONG_PASSWORD, field=field)
+        self._passwords.strengthen(person.id, record, typed)
+        return result, record

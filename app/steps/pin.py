@@ -1,0 +1,272 @@
+"""The step of the one-time PIN: sent, told the truth about, counted and judged. One object for each journey."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from app.factors.pin.model import DIGITS, TRIES, Pin, PinPage, Way
+from app.factors.pin.rules import resend_at, typed_pin
+from app.factors.pin.service import Pins
+from app.foundation.clock import Clock
+from app.foundation.refusals import Code, OutOfOrder, Refusal, Throttled, Wrong
+from app.foundation.sql import Database, Transaction, savepoint
+from app.foundation.visit import Visit
+from app.records.attempts.model import Door, Factor
+from app.records.attempts.service import AddressLimits, Tries
+from app.records.audit import store as audit
+from app.records.audit.model import Event
+from app.records.delivery.model import State as Delivery
+from app.records.delivery.outbox import Outbox
+from app.records.flows.model import CLOSED, Course, Flow, Held
+from app.records.flows.service import Flows
+from app.records.people.model import Channel, Contact, Person
+from app.steps.claim import Claims, own_record, subject_of
+from app.steps.lane import door_of
+
+PIN = "pin"  # the name of this proof, and of the state in which it is due
+_T = TypeVar("_T")
+Contacts = Callable[[Transaction, Person, Flow, int], tuple[Contact, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class PinMeans:
+    """What every journey's PIN step stands on."""
+
+    database: Database
+    flows: Flows
+    pins: Pins
+    tries: Tries
+    limits: AddressLimits
+    outbox: Outbox
+    claims: Claims
+    clock: Clock
+
+
+class PinStep:
+    """The PIN step of one journey.
+
+    ``contacts`` says where a PIN may go, the first choice first; ``at`` is the door that strangers' tries are
+    counted at. ``after`` is the state that a right PIN leads to.
+    """
+
+    def __init__(self, means: PinMeans, *, course: Course, at: Door, contacts: Contacts, after: str) -> None:
+        self._means = means
+        self._course = course
+        self._at_door = at
+        self._contacts = contacts
+        self._after = after
+
+    def _at(self, cookie: str | None) -> Held:
+        return self._means.flows.at(cookie, self._course, PIN)
+
+    # ---- sending
+
+    def first(
+        self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, channel: str = ""
+    ) -> dict[str, Any]:
+        """Queue the first PIN with the caller's transaction; returns the notes that the flow needs in this state.
+
+        Where none can be sent the notes say why, and the page offers what else there is.
+        """
+        now = self._means.clock.now()
+        contacts = self._contacts(transaction, person, flow, now)
+        wanted = [contact for contact in contacts if channel in ("", contact.channel.value)]
+        if not wanted:
+            return _notes(None, Code.NO_CHANNEL.value)
+        try:
+            with savepoint(transaction):
+                return _notes(self._send(transaction, visit, flow, person, wanted[0], now), "")
+        except Throttled as throttled:
+            return _notes(None, throttled.code.value)
+
+    def _send(
+        self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact, now: int
+    ) -> Pin:
+        pin = self._means.pins.send(
+            transaction,
+            txn=flow.txn,
+            purpose=self._course.purpose,
+            contact=contact,
+            door=door_of(transaction, visit, flow, self._at_door, now),
+            language=person.language or visit.language,
+            now=now,
+        )
+        details: dict[str, object] = {"channel": contact.channel.value, "outbox": pin.outbox_id}
+        audit.add(transaction, own_record(Event.PIN_SENT, flow, visit, now, right=True, details=details))
+        return pin
+
+    def withdraw(self, notes: dict[str, Any]) -> None:
+        """Take back the PIN of notes that found no flow to stand in."""
+        if notes["pin"] is not None:
+            self._take_back(Pin.from_notes(notes["pin"]))
+
+    def _take_back(self, pin: Pin) -> None:
+        with self._means.database.begin() as transaction:
+            self._means.outbox.withdraw(transaction, pin.outbox_id, self._means.clock.now())
+
+    def send(self, visit: Visit, cookie: str | None, channel: str) -> None:
+        """Send another PIN, by the same channel or the other. The earlier one is void from then on."""
+        means = self._means
+        if channel not in DIGITS:
+            raise Wrong(Code.NOT_A_CHANNEL, field="channel")
+        means.limits.attempt(visit)
+        held = self._at(cookie)
+        flow, now = held.flow, means.clock.now()
+        earlier = _pin(flow)
+        if flow.notes["pin_tries"] >= TRIES:
+            raise OutOfOrder(Code.PIN_SPENT, due=self._course.start)
+        switching = earlier is not None and earlier.channel != channel and not flow.notes["switched"]
+        if earlier is not None:
+            wait = resend_at(earlier.sent_at, flow.notes["sends"], switching=switching) - now
+            if wait > 0:
+                raise Throttled(Code.TOO_SOON, retry_after=wait)
+        with means.database.read() as looking:
+            person = means.claims.required(looking, flow, self._course)
+            contacts = [c for c in self._contacts(looking, person, flow, now) if c.channel.value == channel]
+        if not contacts:
+            raise Wrong(Code.NO_CHANNEL, field="channel")
+        # claimed first: of many presses at once one sends
+        claimed = means.flows.change(held, sends=flow.notes["sends"] + 1)
+        if claimed is None:
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=self._course.page_of(PIN))
+        try:
+            with means.database.begin() as transaction:
+                pin = self._send(transaction, visit, flow, person, contacts[0], now)
+                if earlier is not None:
+                    means.outbox.withdraw(transaction, earlier.outbox_id, now)
+        except Refusal:
+            means.flows.change(claimed, sends=flow.notes["sends"])
+            raise
+        stored = means.flows.retry(
+            claimed,
+            lambda latest: means.flows.change(
+                latest,
+                pin=pin.to_notes(),
+                earlier_void=earlier is not None,
+                switched=flow.notes["switched"] or switching,
+                refused="",
+            ),
+        )
+        if stored is None:
+            self._take_back(pin)
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=self._course.page_of(PIN))
+
+    # ---- telling
+
+    def page(self, cookie: str | None) -> PinPage:
+        """Everything true about the PIN now. Asking changes nothing (requirements B-16)."""
+        means = self._means
+        flow = self._at(cookie).flow
+        now = means.clock.now()
+        pin = _pin(flow)
+        with means.database.read() as looking:
+            person = means.claims.required(looking, flow, self._course)
+            contacts = self._contacts(looking, person, flow, now)
+            state = means.outbox.state(looking, pin.outbox_id) if pin else Delivery.FAILED
+        ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
+        channel = pin.channel if pin else (contacts[0].channel.value if contacts else Channel.SMS.value)
+        tries_left = TRIES - flow.notes["pin_tries"]
+        wait = resend_at(pin.sent_at, flow.notes["sends"], switching=False) - now if pin else 0
+        return PinPage(
+            channel=channel,
+            destination=pin.destination if pin else "",
+            # to the visitor a message being handed over is still on its way
+            state=(Delivery.QUEUED if state is Delivery.SENDING else state).value,
+            resend_in=max(0, wait),
+            expires_in=max(0, pin.expires_at - now) if pin else 0,
+            tries_left=tries_left,
+            digits=DIGITS[channel],
+            earlier_void=flow.notes["earlier_void"],
+            alternatives=tuple(way for way in ways.values() if way.channel != channel),
+            can_resend=tries_left > 0 and channel in ways,
+            refused=flow.notes["refused"],
+        )
+
+    # ---- judging
+
+    def shape(self, typed: str) -> str:
+        """The digits. Raises Wrong where it is no PIN at all, which is no try."""
+        digits = typed_pin(typed)
+        if digits is None:
+            raise Wrong(Code.NOT_A_CODE if typed.strip() else Code.MISSING, field="pin")
+        return digits
+
+    def prove(
+        self, visit: Visit, cookie: str | None, digits: str, then: Callable[[Transaction, Person, Pin, Held], _T]
+    ) -> tuple[_T, Held, Pin]:
+        """Judge a PIN: what ``then`` made of it in the same transaction, the flow as it was counted, and the PIN.
+
+        One of the flow's five tries is taken by compare-and-set and one of the person's is counted in SQL, before
+        anything is compared. Raises Wrong, Throttled, OutOfOrder.
+        """
+        means = self._means
+        held, pin = self._count(cookie)
+        flow, now = held.flow, means.clock.now()
+        left = TRIES - flow.notes["pin_tries"]
+        try:
+            with means.database.read() as looking:
+                door = door_of(looking, visit, flow, self._at_door, now)
+            spent = means.tries.spend(subject_of(flow), Factor.PIN, door)
+        except Throttled as throttled:
+            # the person waits, and nothing was judged: the flow's try is given back
+            means.flows.retry(held, self._give_back)
+            raise Throttled(throttled.code, field="pin", retry_after=throttled.retry_after) from None
+        right = means.pins.matches(pin, txn=flow.txn, purpose=self._course.purpose, typed=digits)
+        with means.database.begin() as transaction:
+            person = means.claims.required(transaction, flow, self._course)
+            event, reason = (Event.PIN_OK, "") if right else (Event.PIN_FAIL, "wrong")
+            details: dict[str, object] = {"channel": pin.channel}
+            audit.add(transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details))
+            if right:
+                means.tries.succeed(transaction, spent)
+                return then(transaction, person, pin, held), held, pin
+            if spent.closed_to_strangers:
+                means.claims.warn_owner(transaction, visit, person, now)
+        if left > 0:
+            raise Wrong(Code.WRONG_PIN, field="pin", details={"tries_left": left})
+        means.flows.retry(held, lambda latest: means.flows.change(latest, state=CLOSED))
+        raise OutOfOrder(Code.PIN_SPENT, due=self._course.start)
+
+    def advance(self, held: Held, pin: Pin, step: Callable[[Held], _T | None]) -> _T:
+        """Move the flow on with a PIN that was right, while that still is its PIN. Raises OutOfOrder."""
+
+        def living(flow: Flow) -> bool:
+            now = _pin(flow)
+            return now is not None and now.outbox_id == pin.outbox_id
+
+        advanced = self._means.flows.retry(held, step, living)
+        if advanced is None:
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=self._course.page_of(self._after))
+        return advanced
+
+    def _give_back(self, latest: Held) -> Held | None:
+        return self._means.flows.change(latest, pin_tries=latest.flow.notes["pin_tries"] - 1)
+
+    def _count(self, cookie: str | None) -> tuple[Held, Pin]:
+        """Take one of the flow's five tries by compare-and-set, before anything is compared."""
+        while True:
+            held = self._at(cookie)
+            pin = _pin(held.flow)
+            if held.flow.notes["pin_tries"] >= TRIES:
+                raise OutOfOrder(Code.PIN_SPENT, due=self._course.start)
+            if pin is None or self._means.clock.now() >= pin.expires_at:
+                raise Wrong(Code.PIN_EXPIRED, field="pin")
+            counted = self._means.flows.change(held, pin_tries=held.flow.notes["pin_tries"] + 1)
+            if counted is not None:
+                return counted, pin
+
+
+def _notes(pin: Pin | None, refused: str) -> dict[str, Any]:
+    return {
+        "pin": pin.to_notes() if pin else None,
+        "sends": 1 if pin else 0,
+        "pin_tries": 0,
+        "earlier_void": False,
+        "switched": False,
+        "refused": refused,
+    }
+
+
+def _pin(flow: Flow) -> Pin | None:
+    notes = flow.notes.get("pin")
+    return Pin.from_notes(notes) if notes else None
