@@ -136,7 +136,7 @@ def postgresql_database(postgresql: services.PostgreSQL) -> Iterator[Database]:
         yield database
     finally:
         database.close()
-        postgresql.drop(url)
+        postgresql.give_back(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
