@@ -139,6 +139,17 @@ def postgresql_database(postgresql: services.PostgreSQL) -> Iterator[Database]:
         postgresql.give_back(url)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where a test wants a database and a store it runs on two pairs: each kind once, and not each with each.
+
+    Neither knows of the other: what one of them decides is decided alike whatever stands beside it.
+    """
+    if {"database", "redis_url"} <= set(metafunc.fixturenames):
+        pairs = [("sqlite", "valkey"), ("postgresql", "redis")]
+        metafunc.definition.add_marker(pytest.mark.parametrize(("database", "redis_url"), pairs, indirect=True))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
     """A fresh database with every table, of each kind in turn."""
@@ -230,7 +241,7 @@ def oathtool() -> Path:
 
 @pytest.fixture
 def portal(database: Database, redis_url: str, clock: HandClock, keyring: Keyring) -> Iterator[Portal]:
-    """The whole portal, on each kind of database and store in turn."""
+    """The whole portal, on each kind of database and of store in turn."""
     with opened(database, redis_url, clock, keyring) as portal:
         yield portal
 
