@@ -4,6 +4,7 @@ import importlib
 import os
 import pkgutil
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -27,9 +28,13 @@ _LEFT_OUT = "left out, this machine lacks: "
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests reach this machine alone; read by pytest-socket when it is configured, right after."""
+    """Let tests reach this machine alone (pytest-socket reads it right after), and write into memory where they can."""
     config.option.allow_hosts = "127.0.0.0/8,::1,localhost"
     config.option.allow_unix_socket = True
+    # what tests write is gone after them; TMPDIR says where else, as everywhere
+    folder = services.memory_folder()
+    if folder is not None and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     # structlog's own choice for a terminal draws every traceback with all locals, which takes seconds
     console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, console])
