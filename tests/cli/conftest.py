@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.foundation.settings import ROOT
+from tests.faults.clients import free_port
 from tests.services import short_directory
 
 
@@ -99,7 +100,8 @@ def operator() -> Iterator[Operator]:
     home = short_directory("kt-op-")
     config = home / "config"
     config.mkdir()
-    yield Operator(home / "state", {"KEYTURN_CONFIG": str(config)})
+    # the usual port may be somebody else's
+    yield Operator(home / "state", {"KEYTURN_CONFIG": str(config), "KEYTURN_BIND": f"127.0.0.1:{free_port()}"})
     shutil.rmtree(home, ignore_errors=True)
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,15 +19,10 @@ from app.foundation.sql import Database, installation
 from app.foundation.sql.migrations import migrate
 from tests.cli.conftest import Operator, command
 from tests.edges import Mailbox
+from tests.faults.clients import free_port
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(attempt: Callable[[], object], seconds: float = 60.0) -> object:
+def until(attempt: Callable[[], object], seconds: float = 120.0) -> object:
     """The first true answer; a failure when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -41,7 +35,7 @@ def until(attempt: Callable[[], object], seconds: float = 60.0) -> object:
 
 def get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -107,8 +101,8 @@ def test_serve_leaves_nobody_behind_when_it_is_killed(portal):
         until(lambda: answers(portal))
         below = children(process.pid)
         process.kill()
-        process.wait(10)
-        until(lambda: not alive(below), 40)
+        process.wait(60)
+        until(lambda: not alive(below))
 
 
 def test_serve_comes_back_after_it_was_killed(portal):
@@ -116,8 +110,8 @@ def test_serve_comes_back_after_it_was_killed(portal):
         until(lambda: answers(portal))
         below = children(process.pid)
         process.kill()
-        process.wait(10)
-        until(lambda: not alive(below), 40)
+        process.wait(60)
+        until(lambda: not alive(below))
     with portal.running("serve"):
         until(lambda: answers(portal))
 
@@ -223,7 +217,7 @@ def test_the_demo_introduces_its_cast_within_seconds(demo):
     began = time.monotonic()
     with demo.running("demo") as process:
         said = introduction(process)
-        assert time.monotonic() - began < 30  # a few on a machine that has nothing else to do
+        assert time.monotonic() - began < 120  # a few on a machine that has nothing else to do
         for user_id in ("jane", "omar", "ana", "sam", "alex"):
             assert re.search(rf"^  {user_id}\s+correct horse", said, re.MULTILINE)
         assert url(demo, "/demo") in said
