@@ -156,6 +156,7 @@ class Phone:
         self._posted: dict[str, _Posted] = {}
         self.lock = threading.Lock()
         self.closing = threading.Event()
+        self.hurry = threading.Event()  # replies come without their delay from then on
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
@@ -164,6 +165,7 @@ class Phone:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.hurry.set()
         self._server.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._server.server_close()
@@ -189,7 +191,7 @@ class Phone:
         with self.lock:
             return self._posted[sid].asked
 
-    def wait(self, count: int, seconds: float = 10) -> list[Text]:
+    def wait(self, count: int, seconds: float = 60) -> list[Text]:
         """The texts, as soon as there are so many."""
         wait_until(lambda: len(self.texts) >= count, seconds, lambda: f"{len(self.texts)} texts instead of {count}")
         return self.texts
@@ -238,7 +240,7 @@ class _Messages(BaseHTTPRequestHandler):
         answer = self.edge.next_answer(fields.get("To", ""))
         sid = self.edge.take(fields, user) if answer.accepts else ""
         if answer.delay:
-            self.edge.closing.wait(answer.delay)
+            self.edge.hurry.wait(answer.delay)
         if not answer.replies:
             self.close_connection = True
             with contextlib.suppress(OSError):
@@ -403,7 +405,7 @@ class Mailbox:
     def next_answer(self, command: str) -> str:
         return self._plan[command].popleft() if self._plan[command] else ""
 
-    def wait(self, count: int, seconds: float = 10) -> list[Mail]:
+    def wait(self, count: int, seconds: float = 60) -> list[Mail]:
         """The letters, as soon as there are so many."""
         wait_until(lambda: len(self.mails) >= count, seconds, lambda: f"{len(self.mails)} letters instead of {count}")
         return self.mails

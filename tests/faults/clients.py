@@ -137,11 +137,11 @@ def ask(
         connection.close()
 
 
-def visit(address: Address, during: float, *, pause: float = 0.05, patience: float = 20) -> Visits:
+def visit(address: Address, during: float, *, at_least: int = 0, pause: float = 0.05, patience: float = 20) -> Visits:
     """An ordinary visitor for that many seconds: pages and small forms in turn, each on a new connection."""
     visits = Visits()
     end = time.monotonic() + during
-    while time.monotonic() < end:
+    while time.monotonic() < end or len(visits.seconds) < at_least:
         for path, body in (("/", None), ("/echo", b"user_id=jane")):
             begin = time.monotonic()
             try:

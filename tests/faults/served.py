@@ -57,8 +57,8 @@ def served(directory: Path, *, host: str = "127.0.0.1", workers: int = 2, bounds
             stderr=output,
         )
     try:
-        wait_for(address)
+        wait_for(address, 60)
         yield Served(address, process, log)
     finally:
         process.kill()  # its workers notice
-        process.wait(10)
+        process.wait(60)

@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
+from tests.edges import wait_until
 from tests.faults.clients import KINDS, Address, SlowClients
 from tests.faults.served import Served, served
 from tests.faults.tiny import LARGE
@@ -27,6 +26,7 @@ class Load:
         self._address = address
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self.asked: Counter[str] = Counter()
         self.count: Counter[str] = Counter()
         self.cuts: list[str] = []
 
@@ -39,7 +39,7 @@ class Load:
     def _visitor(self, path: str, *, keep: bool) -> None:
         """On a new connection for each request, or on one as long as the server keeps it."""
         while not self._stop.is_set():
-            connection = http.client.HTTPConnection(*self._address, timeout=15)
+            connection = http.client.HTTPConnection(*self._address, timeout=60)
             try:
                 connection.connect()
             except OSError:
@@ -49,6 +49,8 @@ class Load:
             try:
                 while not self._stop.is_set():
                     connection.request("GET", path, headers={} if keep else {"Connection": "close"})
+                    with self._lock:
+                        self.asked[path] += 1
                     reply = connection.getresponse()
                     body = reply.read()
                     if (reply.status, body) == (200, BODIES[path]):
@@ -75,26 +77,29 @@ class Load:
             for visitor in visitors:
                 visitor.join()
 
+    def heavy(self) -> bool:
+        """Whether there are replies of each kind, and all the slow ones are under way."""
+        whole = self.count["whole /"] > 50 and self.count["whole /large"] > 2
+        return whole and self.asked["/slow"] - self.count["whole /slow"] == 4
 
-def under_load(directory: Path, end: Callable[[Served], object]) -> tuple[Load, float]:
-    """Load, then after a second the end; returns what was counted and how long the end took."""
+
+def under_load(directory: Path, end: Callable[[Served], object]) -> tuple[Load, int, float]:
+    """Load, then the end; returns what was counted, how many slow ones were whole before, and how long the end took."""
     with served(directory, workers=2) as server, Load(server.address).running() as load:
-        time.sleep(1)
-        begin = time.monotonic()
+        wait_until(load.heavy, 60, lambda: f"{load.count}, {load.cuts}")
+        before, begin = load.count["whole /slow"], time.monotonic()
         end(server)
         took = time.monotonic() - begin
-        time.sleep(0.2)
-    return load, took
+        wait_until(lambda: load.count["refused"] > 0, 60, lambda: f"{load.count}")
+    return load, before, took
 
 
 def test_term_under_load_cuts_no_reply(tmp_path: Path):
-    load, took = under_load(tmp_path, Served.terminate)
+    load, before, took = under_load(tmp_path, Served.terminate)
     assert load.cuts == []
-    assert load.count["whole /slow"] == 4  # each of them was 1 s old, and had 2 s to go
-    assert load.count["whole /"] > 50
-    assert load.count["whole /large"] > 2
+    assert load.count["whole /slow"] >= before + 4  # they had up to 3 s to go
     assert load.count["refused"] > 0
-    assert 1.5 < took < 6
+    assert took < 20  # and not as long as its grace
 
 
 def test_the_count_notices_replies_that_are_cut(tmp_path: Path):
@@ -106,7 +111,7 @@ def test_the_count_notices_replies_that_are_cut(tmp_path: Path):
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
 
-    load, _ = under_load(tmp_path, kill)
+    load, _, _ = under_load(tmp_path, kill)
     assert len(load.cuts) >= 4  # the slow ones at least
 
 
@@ -121,23 +126,32 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
         time.sleep(0.2)
         os.kill(worker, signal.SIGCONT)
         for client in waiting:
-            client.settimeout(5)
+            client.settimeout(60)
             reply = client.recv(65_536)
             assert reply.startswith(b"HTTP/1.1 200 ")
             assert b"connection: close" in reply
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_nobody_new_is_let_in_after_term(tmp_path: Path):
     """A connection made now would be reset when the listening socket closes; its client is to try again later."""
     with served(tmp_path, workers=1) as server:
         (worker,) = server.workers()
-        os.kill(worker, signal.SIGTERM)  # and not its parent, which would start no other one
-        time.sleep(0.2)
-        with socket.socket() as late:
-            late.settimeout(0.15)
-            with pytest.raises(TimeoutError):
-                late.connect(server.address)
+        with socket.create_connection(server.address) as early:
+            early.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")  # it stays for this one
+            os.kill(worker, signal.SIGTERM)  # and not its parent, which would start no other one
+            wait_until(lambda: not lets_in(server.address), 60, lambda: "it still lets visitors in")
+
+
+def lets_in(address: Address) -> bool:
+    """Whether a connection is made, which the kernel does at once or not at all."""
+    with socket.socket() as late:
+        late.settimeout(0.15)
+        try:
+            late.connect(address)
+        except TimeoutError:
+            return False
+        return True
 
 
 def test_term_ends_the_server_with_status_0_and_frees_the_port(tmp_path: Path):
@@ -151,7 +165,7 @@ def test_term_ends_the_server_with_status_0_and_frees_the_port(tmp_path: Path):
 def test_an_interrupt_at_the_terminal_is_in_order_too(tmp_path: Path):
     with served(tmp_path) as server:
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_slow_clients_hold_no_server_back_for_long(tmp_path: Path):
@@ -163,4 +177,4 @@ def test_slow_clients_hold_no_server_back_for_long(tmp_path: Path):
                 status = server.terminate()
                 took = time.monotonic() - begin
             assert status == 0, kind.name
-            assert took < 6, kind.name
+            assert took < 20, kind.name  # some would stay for ever
