@@ -60,7 +60,7 @@ def notes(directory: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -77,7 +77,7 @@ def pid_of(directory: Path, name: str) -> int:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     return process.returncode, output
 
 
@@ -143,7 +143,7 @@ def test_a_child_that_ignores_term_is_killed_after_its_grace(tmp_path: Path):
     process.terminate()
     status, _ = ended(process)
     assert status == 0
-    assert 0.4 < time.monotonic() - begin < 5
+    assert 0.4 < time.monotonic() - begin < 30  # by itself it would take a minute
     assert services.gone(pid_of(tmp_path, "deaf"))
 
 

@@ -75,7 +75,7 @@ def password_of(url: str) -> str:
     return url.removeprefix("unix://:").partition("@")[0]
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

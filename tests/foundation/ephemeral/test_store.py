@@ -291,7 +291,7 @@ def test_a_store_that_hangs_is_away_after_a_second_and_serves_again_when_it_wake
             before = time.monotonic()
             with pytest.raises(StoreAway):
                 call(store)
-            assert time.monotonic() - before < 5
+            assert time.monotonic() - before < 10  # without a limit it would be for ever
         server.resume()
         assert store.get("k") == b"x"
         # a call whose answer was lost is never repeated: one hit was sent, so at most one was counted

@@ -17,6 +17,7 @@ import pytest
 
 from app.foundation.web.server import _Crew, _plain, answer
 from tests import services
+from tests.edges import wait_until
 from tests.faults.clients import ask, free_port, wait_for
 from tests.faults.served import ROOT, Served, served
 
@@ -27,6 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         tmp_path_factory.mktemp("server"), workers=1, bounds="body_size=1_000, threads=2, body_seconds=2"
     ) as running:
         yield running
+
+
+PATIENCE = 9.0  # seconds: less than those after which the server hangs up on whoever is idle
 
 
 def raw(server: Served, request: bytes, seconds: float = 5) -> bytes:
@@ -158,11 +162,12 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_requests_are_refused_at_once(server: Served, name: str):
     begin = time.monotonic()
-    reply = raw(server, BAD[name])
+    reply = raw(server, BAD[name], PATIENCE)
     assert reply.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").startswith(b"HTTP/1.1 4"), reply[:200]
     assert reply.count(b"HTTP/1.1 4") == 1
     assert b"200 OK" not in reply
-    assert time.monotonic() - begin < 1
+    assert b" 408 " not in reply  # which is what it says when it has waited for more in vain
+    assert time.monotonic() - begin < PATIENCE  # it hung up by itself
     assert ask(server.address, "/")[0] == 200
 
 
@@ -172,7 +177,7 @@ def test_a_body_that_breaks_off_never_reaches_the_application(server: Served):
         POST + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
     ):
         with socket.create_connection(server.address) as client:
-            client.settimeout(5)
+            client.settimeout(30)
             client.sendall(request)
             client.shutdown(socket.SHUT_WR)
             reply = client.recv(65_536)
@@ -219,7 +224,7 @@ def test_a_taken_address_is_told_even_where_the_kernel_would_share_it(server: Se
     program = "import sys\nfrom app.foundation.web.server import serve\nserve(print, bind=sys.argv[1], workers=1)"
     where = "{}:{}".format(*server.address)
     second = subprocess.run(
-        [sys.executable, "-c", program, where], cwd=ROOT, check=False, capture_output=True, text=True, timeout=20
+        [sys.executable, "-c", program, where], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
     )
     assert second.returncode != 0
     assert f"cannot listen at {where}" in second.stderr
@@ -242,7 +247,7 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path):
     with served(tmp_path, workers=2) as running:
         workers = running.workers()
         running.process.kill()
-        running.process.wait(10)
+        running.process.wait(60)
         deadline = time.monotonic() + 60
         while not all(services.gone(pid) for pid in workers):
             assert time.monotonic() < deadline
@@ -284,7 +289,7 @@ def test_an_application_that_cannot_be_built_ends_the_server_with_a_failure():
         check=False,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     assert done.returncode == 1
     assert "no such setting" in done.stderr
@@ -346,9 +351,9 @@ def test_one_thread_does_what_comes_one_after_the_other():
             done.set()
 
         crew.give(work)
-        assert done.wait(5)
-        time.sleep(0.005)  # until it is idle again
-    assert len(set(names)) <= 2
+        assert done.wait(30)
+        wait_until(lambda: len(crew._idle) == crew._started, 30, lambda: "it is not idle again")
+    assert len(set(names)) == 1
 
 
 def test_a_crew_works_at_once_as_far_as_it_may_and_does_the_rest_in_turn():
@@ -361,18 +366,19 @@ def test_a_crew_works_at_once_as_far_as_it_may_and_does_the_rest_in_turn():
             present.add(number)
             most = max(most, len(present))
             order.append(number)
-        gate.wait(5)
+        gate.wait(60)
         with lock:
             present.remove(number)
         all_done.release()
 
     for number in range(40):
         crew.give(partial(work, number))
-    time.sleep(0.1)
+    wait_until(lambda: len(order) >= 4, 30, lambda: f"{len(order)} are at work")
+    time.sleep(0.1)  # for one too many to show itself
     assert sorted(order) == [0, 1, 2, 3]
     gate.set()
     for _ in range(40):
-        assert all_done.acquire(timeout=5)
+        assert all_done.acquire(timeout=60)
     assert most == 4
     assert sorted(order) == list(range(40))
 
@@ -384,4 +390,4 @@ def test_nothing_given_to_a_crew_is_forgotten_however_it_comes():
         if number % 7 == 0:
             time.sleep(0)  # sometimes they are idle, sometimes not
     for _ in range(20_000):
-        assert count.acquire(timeout=5)
+        assert count.acquire(timeout=60)
