@@ -176,7 +176,7 @@ def test_a_server_that_says_nothing_is_left_after_its_time(mailbox: Mailbox, clo
     began = time.monotonic()
     found = failure(sender(mailbox.url, clock, timeout=0.5))
     assert (found.outcome, found.code) == (Outcome.TEMPORARY, "provider_unreachable")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_accepted_is_accepted_even_if_the_farewell_fails(mailbox: Mailbox, clock: HandClock) -> None:

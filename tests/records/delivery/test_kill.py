@@ -97,7 +97,7 @@ def test_a_worker_killed_at_any_step_keeps_both_promises(
             if alive is None:
                 reached(running)
             else:
-                wait_until(partial(happened, alive, phone, mailbox), 20, lambda: "it did not happen")
+                wait_until(partial(happened, alive, phone, mailbox), 60, lambda: "it did not happen")
         mailbox.hold.set()
         assert house.state(outbox_id)[0] == ("sent" if stage == "recorded" else "sending")
         drain(house.worker(world))  # its lease still runs, so nobody touches it

@@ -35,11 +35,11 @@ def working(house: House, world: Settings) -> Iterator[threading.Event]:
         yield stop
     finally:
         stop.set()
-        runs.join(20)
+        runs.join(60)
     assert not runs.is_alive()
 
 
-def until(what: Any, seconds: float = 10) -> None:
+def until(what: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
@@ -418,14 +418,13 @@ def test_two_workers_side_by_side_send_each_message_once(
 
 
 def test_no_transaction_is_open_while_the_provider_thinks(house: House, world: Settings, phone: Phone) -> None:
-    phone.plan(Answer(delay=3))
+    phone.plan(Answer(delay=4))
     outbox_id = house.pin(house.phone)
     sends = threading.Thread(target=drain, args=(house.worker(world),))
     sends.start()
     try:
         phone.wait(1)
         assert house.state(outbox_id)[0] == "sending"
-        began = time.monotonic()
         house.notice(house.mail)  # on SQLite there is one writer; it must not wait
         if not house.database.is_sqlite:
             with house.database.read() as looking:
@@ -433,8 +432,9 @@ def test_no_transaction_is_open_while_the_provider_thinks(house: House, world: S
                     text("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
                 )
                 assert idle.scalar_one() == 0
-        assert time.monotonic() - began < 1
+        assert house.state(outbox_id)[0] == "sending"  # still: all this was possible meanwhile
     finally:
+        phone.hurry.set()
         sends.join()
     assert house.state(outbox_id)[0] == "sent"
 
@@ -442,7 +442,7 @@ def test_no_transaction_is_open_while_the_provider_thinks(house: House, world: S
 def test_a_sender_that_was_only_slow_still_says_how_it_ended(
     house: House, world: Settings, phone: Phone, clock: HandClock
 ) -> None:
-    phone.plan(Answer(delay=2))
+    phone.plan(Answer(delay=4))
     outbox_id = house.pin(house.phone)
     sends = threading.Thread(target=drain, args=(house.worker(world),))
     sends.start()
@@ -450,6 +450,7 @@ def test_a_sender_that_was_only_slow_still_says_how_it_ended(
     clock.advance(rules.LEASE)
     house.worker(world).run_once()
     assert house.state(outbox_id) == ("unknown", "interrupted")
+    phone.hurry.set()
     sends.join()
     assert house.state(outbox_id) == ("sent", "")
     assert phone.posts == 1
@@ -488,7 +489,7 @@ def test_a_running_worker_sends_at_once_and_stops_when_told(house: House, world:
         outbox_id = house.pin(house.phone)
         began = time.monotonic()
         phone.wait(1)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15  # it looks three times a second
         until(lambda: house.state(outbox_id)[0] == "sent")
 
 
