@@ -91,7 +91,7 @@ class House:
 
 
 def _newest(look: Callable[[], list[_T]], count: int) -> _T:
-    wait_until(lambda: len(look()) >= count, 20, lambda: f"{len(look())} messages instead of {count}")
+    wait_until(lambda: len(look()) >= count, 60, lambda: f"{len(look())} messages instead of {count}")
     found = look()
     assert len(found) == count
     return found[-1]
@@ -130,7 +130,7 @@ def _running(arguments: list[str], environ: Mapping[str, str], log: Path) -> Ite
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
@@ -199,7 +199,7 @@ def serving(
 
 def _wait_for(address: tuple[str, int], process: subprocess.Popen[bytes], log: Path) -> None:
     try:
-        wait_for(address, 60)
+        wait_for(address, 120)
     except OSError:
         raise AssertionError((process.poll(), log.read_text())) from None
 
@@ -215,6 +215,6 @@ def demonstrating() -> Iterator[str]:
             return told[1] if told else ""
 
         with _running(["demo", "--port", "0"], _environ(home), log) as process:
-            wait_until(lambda: bool(address()) or process.poll() is not None, 60, log.read_text)
+            wait_until(lambda: bool(address()) or process.poll() is not None, 120, log.read_text)
             assert address(), log.read_text()
             yield address()

@@ -134,7 +134,7 @@ def test_a_new_pin_can_be_asked_for_when_the_countdown_ends_and_voids_the_earlie
     expect(page.locator("[data-tries]")).to_have_text("4")
     house.text(person)
 
-    expect(again).not_to_have_attribute("aria-disabled", "true", timeout=45_000)
+    expect(again).not_to_have_attribute("aria-disabled", "true", timeout=90_000)
     expect(page.get_by_text("You can ask for a new PIN now.").first).to_be_visible()
     expect(visitor.said).to_have_text("You can ask for a new PIN now.")
     again.click()

@@ -71,8 +71,10 @@ def gallery() -> Iterator[tuple[Gallery, str]]:
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     """One for the module: its start costs a second."""
+    expect.set_options(timeout=60_000)
     with sync_playwright() as started:
         yield started
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
