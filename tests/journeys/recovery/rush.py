@@ -67,7 +67,7 @@ def all_at_once(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(300)
     assert len(answers) == len(jobs), "some of them broke"
     return answers
 
@@ -93,7 +93,7 @@ def over_http(port: int, forms: Sequence[Form]) -> list[Answer]:
     """Post all of them at once to the real server, each on a connection of its own."""
 
     def post(one: Form) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         headers = {
             "Cookie": "; ".join(f"{name}={value}" for name, value in one.cookies.items()),
             "Content-Type": "application/x-www-form-urlencoded",
@@ -146,12 +146,12 @@ def real_server(
     process.stdin.write(json.dumps(orders).encode())
     process.stdin.close()
     try:
-        wait_for(("127.0.0.1", port))
+        wait_for(("127.0.0.1", port), 60)
         yield port
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
