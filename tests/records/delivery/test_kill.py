@@ -148,7 +148,7 @@ def test_killed_again_and_again_the_ledger_and_the_inboxes_agree(
         more = 1 + int(chance.fraction() * 8)
         enough = min(seen + more, 48)
         with process(house, "sending", sms=world.twilio_api_base, mail=world.smtp_url):
-            wait_until(partial(arrivals, phone, mailbox, enough), 20, lambda: "nothing more arrives")
+            wait_until(partial(arrivals, phone, mailbox, enough), 60, lambda: "nothing more arrives")
         clock.advance(rules.LEASE)
     drain(house.worker(world))
     arrived = [sms.pin for sms in phone.texts]
