@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from app.factors.password.model import Form, NewHash, PasswordRecord, Remembered
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 
 passwords = Table(
     "passwords",
@@ -50,33 +50,49 @@ history = Table(
 )
 
 _OF = passwords.c.person_id == bindparam("of_person")
-_FIND = select(passwords).where(_OF)
-_REMEMBERED = (
+_FIND = Prepared(select(passwords).where(_OF))
+_REMEMBERED = Prepared(
     select(history.c.digest_key, history.c.digest)
     .where(history.c.person_id == bindparam("of_person"))
     .order_by(history.c.id.desc())
 )
 _STRENGTHEN = update(passwords).where(_OF, passwords.c.hash == bindparam("old_hash"))
-_TRIM = delete(history).where(
-    history.c.person_id == bindparam("of_person"),
-    history.c.id.not_in(
-        select(history.c.id)
-        .where(history.c.person_id == bindparam("of_person"))
-        .order_by(history.c.id.desc())
-        .limit(bindparam("keep"))
-    ),
+_TRIM = Prepared(
+    delete(history).where(
+        history.c.person_id == bindparam("of_person"),
+        history.c.id.not_in(
+            select(history.c.id)
+            .where(history.c.person_id == bindparam("of_person"))
+            .order_by(history.c.id.desc())
+            .limit(bindparam("keep"))
+        ),
+    )
 )
+_PUT = Prepared(
+    update(passwords)
+    .where(_OF)
+    .values(
+        hash=bindparam("new_hash"),
+        pepper=bindparam("new_pepper"),
+        form=bindparam("new_form"),
+        history_salt=bindparam("new_history_salt"),
+        changed_at=bindparam("now"),
+        must_change=False,
+        compromised=False,
+    )
+)
+_REMEMBER = Prepared(insert(history))
 
 
 def find(transaction: Transaction, person_id: int) -> PasswordRecord | None:
     """A person's password, None where they have none yet."""
-    row = transaction.execute(_FIND, {"of_person": person_id}).first()
+    row = _FIND.first(transaction, {"of_person": person_id})
     return _record(row) if row else None
 
 
 def remembered(transaction: Transaction, person_id: int) -> tuple[Remembered, ...]:
     """Digests of the present and the former passwords, the newest first."""
-    rows = transaction.execute(_REMEMBERED, {"of_person": person_id})
+    rows = _REMEMBERED.rows(transaction, {"of_person": person_id})
     return tuple(Remembered(row.digest_key, row.digest) for row in rows)
 
 
@@ -93,16 +109,13 @@ def add(transaction: Transaction, person_id: int, new: NewHash, *, must_change: 
 
 def put(transaction: Transaction, person_id: int, new: NewHash, *, keep: int, now: int) -> None:
     """Replace a person's password, or give the first one, and remember no more than ``keep`` digests."""
-    change = update(passwords).where(_OF)
-    result = transaction.execute(
-        change.values(**_values(new), changed_at=now, must_change=False, compromised=False), {"of_person": person_id}
-    )
-    if result.rowcount == 1:
+    values = {f"new_{name}": value for name, value in _values(new).items()}
+    if _PUT.count(transaction, {**values, "of_person": person_id, "now": now}) == 1:
         if new.remembered:
             _remember(transaction, person_id, new.remembered, now)
     else:
         add(transaction, person_id, new, must_change=False, now=now)
-    transaction.execute(_TRIM, {"of_person": person_id, "keep": keep})
+    _TRIM.count(transaction, {"of_person": person_id, "keep": keep})
 
 
 def strengthen(transaction: Transaction, person_id: int, old_hash: str, new: NewHash, *, now: int) -> bool:
@@ -131,9 +144,8 @@ def keys(transaction: Transaction) -> frozenset[str]:
 
 
 def _remember(transaction: Transaction, person_id: int, digest: Remembered, now: int) -> None:
-    transaction.execute(
-        insert(history).values(person_id=person_id, digest_key=digest.key, digest=digest.digest, created_at=now)
-    )
+    values = {"person_id": person_id, "digest_key": digest.key, "digest": digest.digest, "created_at": now}
+    _REMEMBER.count(transaction, values)
 
 
 def _values(new: NewHash) -> dict[str, str]:

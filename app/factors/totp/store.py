@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.factors.totp.model import App, AppState
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 
 apps = Table(
     "totp_apps",
@@ -47,8 +47,10 @@ burned = Table(
     Column("burned_at", BigInteger, nullable=False),
 )
 
-_OF_PERSON = select(apps).where(apps.c.person_id == bindparam("of_person")).order_by(apps.c.bound_at, apps.c.id)
-_ACCEPT = (
+_OF_PERSON = Prepared(
+    select(apps).where(apps.c.person_id == bindparam("of_person")).order_by(apps.c.bound_at, apps.c.id)
+)
+_ACCEPT = Prepared(
     update(apps)
     .where(
         apps.c.id == bindparam("app_id"),
@@ -59,15 +61,17 @@ _ACCEPT = (
     .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
 )
 _BURN_ROW: dict[str, Any] = {"app_id": bindparam("app_id"), "step": bindparam("step"), "burned_at": bindparam("now")}
-_BURN = {
-    "sqlite": sqlite.insert(burned).values(_BURN_ROW).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(burned).values(_BURN_ROW).on_conflict_do_nothing(),
-}
+_BURN = Prepared(
+    {
+        "sqlite": sqlite.insert(burned).values(_BURN_ROW).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(burned).values(_BURN_ROW).on_conflict_do_nothing(),
+    }
+)
 
 
 def of_person(transaction: Transaction, person_id: int) -> tuple[App, ...]:
     """A person's apps, the oldest first."""
-    return tuple(_app(row) for row in transaction.execute(_OF_PERSON, {"of_person": person_id}))
+    return tuple(_app(row) for row in _OF_PERSON.rows(transaction, {"of_person": person_id}))
 
 
 def add(transaction: Transaction, app: App) -> None:
@@ -93,14 +97,12 @@ def accept(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
 
     The row count decides (RFC 6238 sec. 5.2, NIST SP 800-63B-4 sec. 3.1.4.2, ASVS 6.5.1).
     """
-    return transaction.execute(_ACCEPT, {"app_id": app_id, "step": step, "now": now}).rowcount == 1
+    return _ACCEPT.count(transaction, {"app_id": app_id, "step": step, "now": now}) == 1
 
 
 def burn(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
     """Make one time-step useless for ever; False where it was so already."""
-    # an INSERT's row count is kept by the driver only when it is asked for
-    statement = _BURN[transaction.dialect.name].execution_options(preserve_rowcount=True)
-    return transaction.execute(statement, {"app_id": app_id, "step": step, "now": now}).rowcount == 1
+    return _BURN.count(transaction, {"app_id": app_id, "step": step, "now": now}) == 1
 
 
 def forget(transaction: Transaction, before: int) -> int:

@@ -2,5 +2,6 @@
 
 from app.foundation.sql import installation
 from app.foundation.sql.database import Database, Transaction, metadata, savepoint
+from app.foundation.sql.prepared import Prepared
 
-__all__ = ["Database", "Transaction", "installation", "metadata", "savepoint"]
+__all__ = ["Database", "Prepared", "Transaction", "installation", "metadata", "savepoint"]

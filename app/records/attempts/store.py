@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Column, String, Table, Text, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.attempts.model import Factor, History
 
 attempts = Table(
@@ -22,18 +22,20 @@ _ROW: dict[str, Any] = {"subject": bindparam("of_subject"), "factor": bindparam(
 _KEYS = [attempts.c.subject, attempts.c.factor]
 _SAME = {"history": attempts.c.history}
 # one statement makes the row where there is none, holds it, and reads it: the same for a first try and a later one
-_LOCK = {
-    "sqlite": sqlite.insert(attempts)
-    .values(_ROW)
-    .on_conflict_do_update(index_elements=_KEYS, set_=_SAME)
-    .returning(attempts.c.history),
-    "postgresql": postgresql.insert(attempts)
-    .values(_ROW)
-    .on_conflict_do_update(index_elements=_KEYS, set_=_SAME)
-    .returning(attempts.c.history),
-}
-_LOOK = select(attempts.c.history).where(*_WHERE)
-_WRITE = update(attempts).where(*_WHERE).values(history=bindparam("new_history"))
+_LOCK = Prepared(
+    {
+        "sqlite": sqlite.insert(attempts)
+        .values(_ROW)
+        .on_conflict_do_update(index_elements=_KEYS, set_=_SAME)
+        .returning(attempts.c.history),
+        "postgresql": postgresql.insert(attempts)
+        .values(_ROW)
+        .on_conflict_do_update(index_elements=_KEYS, set_=_SAME)
+        .returning(attempts.c.history),
+    }
+)
+_LOOK = Prepared(select(attempts.c.history).where(*_WHERE))
+_WRITE = Prepared(update(attempts).where(*_WHERE).values(history=bindparam("new_history")))
 
 
 def lock(transaction: Transaction, subject: str, factor: Factor) -> History:
@@ -43,14 +45,13 @@ def lock(transaction: Transaction, subject: str, factor: Factor) -> History:
 
 def lock_text(transaction: Transaction, subject: str, factor: str) -> str:
     """The same as the text that is stored."""
-    statement = _LOCK[transaction.dialect.name]
-    return str(transaction.execute(statement, {"of_subject": subject, "of_factor": factor}).scalar_one())
+    return str(_LOCK.first(transaction, {"of_subject": subject, "of_factor": factor}).history)
 
 
 def look(transaction: Transaction, subject: str, factor: Factor) -> History:
     """The counters of a subject, not held."""
-    text = transaction.execute(_LOOK, {"of_subject": subject, "of_factor": factor.value}).scalar()
-    return from_json(text or "{}")
+    row = _LOOK.first(transaction, {"of_subject": subject, "of_factor": factor.value})
+    return from_json(row.history if row else "{}")
 
 
 def write(transaction: Transaction, subject: str, factor: Factor, history: History) -> None:
@@ -60,7 +61,7 @@ def write(transaction: Transaction, subject: str, factor: Factor, history: Histo
 
 def write_text(transaction: Transaction, subject: str, factor: str, text: str) -> None:
     """The same with the text that is stored."""
-    transaction.execute(_WRITE, {"of_subject": subject, "of_factor": factor, "new_history": text})
+    _WRITE.count(transaction, {"of_subject": subject, "of_factor": factor, "new_history": text})
 
 
 def to_json(history: History) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, insert, select
 
-from app.foundation.sql import Transaction, metadata, savepoint
+from app.foundation.sql import Prepared, Transaction, metadata, savepoint
 from app.records.audit.model import Event, Record
 
 events = Table(
@@ -26,11 +26,12 @@ events = Table(
 )
 
 _INSERT = insert(events)
+_ADD = Prepared(_INSERT)
 
 
 def add(transaction: Transaction, record: Record) -> None:
     """Write one event with the caller's transaction."""
-    transaction.execute(_INSERT, _values(record))
+    _ADD.count(transaction, _values(record))
 
 
 def add_many(transaction: Transaction, records: Sequence[Record]) -> None:
@@ -46,7 +47,7 @@ def add_if_known(transaction: Transaction, record: Record) -> None:
     User IDs fill no table (security rule 14).
     """
     with savepoint(transaction, keep=record.person_id is not None):
-        transaction.execute(_INSERT, _values(record))
+        _ADD.count(transaction, _values(record))
 
 
 def _values(record: Record) -> dict[str, object]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.delivery import rules
 from app.records.delivery.model import Channel, Entry, Followed, Purpose, State
 
@@ -52,9 +52,11 @@ outbox = Table(
     Index("ix_outbox_provider_sid", "provider_sid"),
 )
 
-_INSERT = insert(outbox)
-_STATE = select(outbox.c.state, outbox.c.reason).where(outbox.c.id == bindparam("outbox_id"))
-_SINCE = select(func.count()).select_from(outbox).where(outbox.c.created_at > bindparam("since"))
+_ADD = Prepared(insert(outbox))
+_STATE = Prepared(select(outbox.c.state, outbox.c.reason).where(outbox.c.id == bindparam("outbox_id")))
+_SINCE = Prepared(
+    select(func.count().label("messages")).select_from(outbox).where(outbox.c.created_at > bindparam("since"))
+)
 
 _DUE = (
     select(outbox.c.id)
@@ -68,8 +70,9 @@ _DUE = (
     .order_by(outbox.c.next_at)
     .limit(1)
 )
+_IS_DUE = Prepared(_DUE)
 # PostgreSQL skips rows that another worker is just claiming; SQLite has one writer and needs no such words
-_CLAIM = (
+_CLAIM = Prepared(
     update(outbox)
     .where(
         outbox.c.id == _DUE.with_for_update(skip_locked=True).scalar_subquery(), outbox.c.state == State.QUEUED.value
@@ -86,8 +89,8 @@ _CLAIM = (
 )
 _LOST = (outbox.c.state == State.SENDING.value, outbox.c.claimed_until <= bindparam("now"))
 _EXPIRED = (outbox.c.state == State.QUEUED.value, outbox.c.expires_at <= bindparam("now"))
-_STALE = select(outbox.c.id).where(or_(_LOST[0] & _LOST[1], _EXPIRED[0] & _EXPIRED[1])).limit(1)
-_FATES = (
+_STALE = Prepared(select(outbox.c.id).where(or_(_LOST[0] & _LOST[1], _EXPIRED[0] & _EXPIRED[1])).limit(1))
+_FATES = Prepared(
     select(outbox.c.id, outbox.c.channel, outbox.c.provider_sid, outbox.c.sent_at, outbox.c.next_at)
     .where(outbox.c.state == State.SENT.value, outbox.c.next_at <= bindparam("now"))
     .order_by(outbox.c.next_at)
@@ -97,8 +100,8 @@ _FATES = (
 
 def add(transaction: Transaction, entry: Entry) -> None:
     """Write a queued message with the caller's transaction."""
-    transaction.execute(
-        _INSERT,
+    _ADD.count(
+        transaction,
         {
             "id": entry.id,
             "channel": entry.channel.value,
@@ -122,19 +125,19 @@ def add(transaction: Transaction, entry: Entry) -> None:
 
 def state(transaction: Transaction, outbox_id: str) -> tuple[State, str] | None:
     """The state of a message and its reason; None for an unknown id."""
-    row = transaction.execute(_STATE, {"outbox_id": outbox_id}).first()
+    row = _STATE.first(transaction, {"outbox_id": outbox_id})
     return (State(row[0]), str(row[1])) if row else None
 
 
 def count_since(transaction: Transaction, since: int) -> int:
     """How many messages were enqueued after that time."""
-    return int(transaction.execute(_SINCE, {"since": since}).scalar_one())
+    return int(_SINCE.first(transaction, {"since": since}).messages)
 
 
 def is_due(transaction: Transaction, channel: Channel, now: int) -> bool:
     """Whether there is something to claim: a look without a lock, for the idle worker."""
     return any(
-        transaction.execute(_DUE, {"of_channel": channel.value, "of_purpose": purpose.value, "now": now}).first()
+        _IS_DUE.first(transaction, {"of_channel": channel.value, "of_purpose": purpose.value, "now": now})
         for purpose in (Purpose.PIN, Purpose.NOTICE)
     )
 
@@ -142,8 +145,8 @@ def is_due(transaction: Transaction, channel: Channel, now: int) -> bool:
 def claim(transaction: Transaction, channel: Channel, *, claim_name: str, now: int) -> Entry | None:
     """Take one queued message, PINs first: somebody waits for them. None where another was faster."""
     for purpose in (Purpose.PIN, Purpose.NOTICE):
-        row = transaction.execute(
-            _CLAIM,
+        row = _CLAIM.first(
+            transaction,
             {
                 "of_channel": channel.value,
                 "of_purpose": purpose.value,
@@ -151,7 +154,7 @@ def claim(transaction: Transaction, channel: Channel, *, claim_name: str, now: i
                 "claim": claim_name,
                 "until": now + rules.LEASE,
             },
-        ).first()
+        )
         if row:
             return _entry(row)
     return None
@@ -215,7 +218,7 @@ def _settle(transaction: Transaction, outbox_id: str, claim_name: str, to: State
 
 def is_stale(transaction: Transaction, now: int) -> bool:
     """Whether a lease ran out or a queued message expired: a look without a lock."""
-    return transaction.execute(_STALE, {"now": now}).first() is not None
+    return _STALE.first(transaction, {"now": now}) is not None
 
 
 def sweep(transaction: Transaction, now: int) -> int:
@@ -258,7 +261,7 @@ def withdraw(transaction: Transaction, outbox_id: str, now: int) -> bool:
 def claim_fates(transaction: Transaction, now: int, most: int) -> tuple[Followed, ...]:
     """Accepted messages whose fate is due to be asked for. Each is given to one asker, who asks again later."""
     mine = []
-    for row in transaction.execute(_FATES, {"now": now, "most": most}).all():
+    for row in _FATES.rows(transaction, {"now": now, "most": most}):
         taken = transaction.execute(
             update(outbox)
             .where(outbox.c.id == row.id, outbox.c.state == State.SENT.value, outbox.c.next_at == row.next_at)
@@ -271,7 +274,7 @@ def claim_fates(transaction: Transaction, now: int, most: int) -> tuple[Followed
 
 def fates_due(transaction: Transaction, now: int) -> bool:
     """Whether the fate of any message is due to be asked for: a look without a lock."""
-    return transaction.execute(_FATES, {"now": now, "most": 1}).first() is not None
+    return _FATES.first(transaction, {"now": now, "most": 1}) is not None
 
 
 def learn(

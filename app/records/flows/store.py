@@ -1,9 +1,9 @@
 """Grants: the right to finish one recovery once. In SQL, so that it is spent even if the flow is forgotten."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, delete, select, update
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 
 grants = Table(
     "recovery_grants",
@@ -18,10 +18,27 @@ grants = Table(
 )
 
 
-_GIVE = {
-    "sqlite": sqlite.insert(grants).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(grants).on_conflict_do_nothing(),
-}
+_GIVE = Prepared(
+    {
+        "sqlite": sqlite.insert(grants).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(grants).on_conflict_do_nothing(),
+    }
+)
+_LIVING = (grants.c.spent_at.is_(None), grants.c.expires_at > bindparam("now"))
+_OPEN = Prepared(select(grants.c.id).where(grants.c.id == bindparam("txn"), *_LIVING))
+_SPEND = Prepared(
+    update(grants)
+    .where(
+        grants.c.id == bindparam("txn"),
+        grants.c.person_id == bindparam("person"),
+        grants.c.stamp == bindparam("of_stamp"),
+        *_LIVING,
+    )
+    .values(spent_at=bindparam("now"))
+)
+_REVOKE = Prepared(
+    update(grants).where(grants.c.person_id == bindparam("person"), *_LIVING).values(spent_at=bindparam("now"))
+)
 
 
 def give(transaction: Transaction, txn: str, person_id: int, stamp: str, now: int, expires_at: int) -> bool:
@@ -30,40 +47,23 @@ def give(transaction: Transaction, txn: str, person_id: int, stamp: str, now: in
     False where it was spent already.
     """
     values = {"id": txn, "person_id": person_id, "stamp": stamp, "created_at": now, "expires_at": expires_at}
-    transaction.execute(_GIVE[transaction.dialect.name], values)
+    _GIVE.count(transaction, values)
     return is_open(transaction, txn, now)
 
 
 def is_open(transaction: Transaction, txn: str, now: int) -> bool:
     """Whether the grant of a flow may still be spent."""
-    found = select(grants.c.id).where(grants.c.id == txn, grants.c.spent_at.is_(None), grants.c.expires_at > now)
-    return transaction.execute(found).first() is not None
+    return _OPEN.first(transaction, {"txn": txn, "now": now}) is not None
 
 
 def spend(transaction: Transaction, txn: str, person_id: int, stamp: str, now: int) -> bool:
     """Spend a grant by one conditional write. False where it was spent, is too old, or the person's stamp moved on."""
-    result = transaction.execute(
-        update(grants)
-        .where(
-            grants.c.id == txn,
-            grants.c.person_id == person_id,
-            grants.c.stamp == stamp,
-            grants.c.spent_at.is_(None),
-            grants.c.expires_at > now,
-        )
-        .values(spent_at=now)
-    )
-    return result.rowcount == 1
+    return _SPEND.count(transaction, {"txn": txn, "person": person_id, "of_stamp": stamp, "now": now}) == 1
 
 
 def revoke_others(transaction: Transaction, person_id: int, now: int) -> int:
     """Spend every living grant of a person: a new password ends all other recoveries. Returns how many there were."""
-    result = transaction.execute(
-        update(grants)
-        .where(grants.c.person_id == person_id, grants.c.spent_at.is_(None), grants.c.expires_at > now)
-        .values(spent_at=now)
-    )
-    return int(result.rowcount)
+    return _REVOKE.count(transaction, {"person": person_id, "now": now})
 
 
 def forget(transaction: Transaction, before: int) -> int:

@@ -13,12 +13,13 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    bindparam,
     insert,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.organizations.model import Organization, Profile, Role
 
 organizations = Table(
@@ -50,6 +51,14 @@ _ADD_FREE = {
     .on_conflict_do_nothing(index_elements=["name"])
     .returning(organizations.c.id),
 }
+
+
+_MEMBERSHIPS = Prepared(
+    select(organizations, memberships.c.role, memberships.c.is_primary)
+    .join_from(memberships, organizations, memberships.c.organization_id == organizations.c.id)
+    .where(memberships.c.person_id == bindparam("person_id"))
+    .order_by(organizations.c.name)
+)
 
 
 def find(transaction: Transaction, name: str) -> Organization | None:
@@ -107,10 +116,7 @@ def join_many(transaction: Transaction, members: Sequence[tuple[int, str, Role]]
 
 def memberships_of(transaction: Transaction, person_id: int) -> tuple[tuple[Organization, Role, bool], ...]:
     """A person's organizations with role and primary flag."""
-    joined = select(organizations, memberships.c.role, memberships.c.is_primary).join_from(
-        memberships, organizations, memberships.c.organization_id == organizations.c.id
-    )
-    rows = transaction.execute(joined.where(memberships.c.person_id == person_id).order_by(organizations.c.name))
+    rows = _MEMBERSHIPS.rows(transaction, {"person_id": person_id})
     return tuple((_organization(row), Role(row.role), bool(row.is_primary)) for row in rows)
 
 

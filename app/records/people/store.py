@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.people.model import Channel, Contact, Person, Status
 
 people = Table(
@@ -64,31 +64,41 @@ _ADD_FREE = {
     .on_conflict_do_nothing(index_elements=["canonical_id"])
     .returning(people.c.id, people.c.canonical_id),
 }
-_BY_CANONICAL = select(people).where(people.c.canonical_id == bindparam("canonical"))
-_BY_ID = select(people).where(people.c.id == bindparam("person_id"))
-_CONTACTS = (
+_BY_CANONICAL = Prepared(select(people).where(people.c.canonical_id == bindparam("canonical")))
+_BY_ID = Prepared(select(people).where(people.c.id == bindparam("person_id")))
+_CONTACTS = Prepared(
     select(contacts)
     .where(contacts.c.person_id == bindparam("person_id"), contacts.c.removed_at.is_(None))
     .order_by(contacts.c.channel.desc(), contacts.c.position, contacts.c.id)
 )
-_CONTACT = select(contacts).where(contacts.c.id == bindparam("contact_id"))
+_CONTACT = Prepared(select(contacts).where(contacts.c.id == bindparam("contact_id")))
+
+_RESTAMP = Prepared(
+    update(people)
+    .where(
+        people.c.id == bindparam("person_id"),
+        people.c.stamp == bindparam("old"),
+        people.c.status == Status.ACTIVE.value,
+    )
+    .values(stamp=bindparam("new"))
+)
 
 
 def find(transaction: Transaction, canonical: str) -> Person | None:
     """The person of a canonical User ID."""
-    row = transaction.execute(_BY_CANONICAL, {"canonical": canonical}).first()
+    row = _BY_CANONICAL.first(transaction, {"canonical": canonical})
     return _person(row) if row else None
 
 
 def get(transaction: Transaction, person_id: int) -> Person | None:
     """The person of a row id."""
-    row = transaction.execute(_BY_ID, {"person_id": person_id}).first()
+    row = _BY_ID.first(transaction, {"person_id": person_id})
     return _person(row) if row else None
 
 
 def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:
     """All present contacts: phones first, each kind in its own order."""
-    return tuple(_contact(row) for row in transaction.execute(_CONTACTS, {"person_id": person_id}))
+    return tuple(_contact(row) for row in _CONTACTS.rows(transaction, {"person_id": person_id}))
 
 
 def usable_contacts(transaction: Transaction, person_id: int, now: int) -> tuple[Contact, ...]:
@@ -98,7 +108,7 @@ def usable_contacts(transaction: Transaction, person_id: int, now: int) -> tuple
 
 def contact(transaction: Transaction, contact_id: str) -> Contact | None:
     """One contact by id, removed or not."""
-    row = transaction.execute(_CONTACT, {"contact_id": contact_id}).first()
+    row = _CONTACT.first(transaction, {"contact_id": contact_id})
     return _contact(row) if row else None
 
 
@@ -131,12 +141,7 @@ def add_contact(transaction: Transaction, new: Contact, created_at: int) -> None
 
 def restamp(transaction: Transaction, person_id: int, old: str, new: str) -> bool:
     """Replace the stamp if it still is the old one; False where somebody was faster. Only active people."""
-    result = transaction.execute(
-        update(people)
-        .where(people.c.id == person_id, people.c.stamp == old, people.c.status == Status.ACTIVE.value)
-        .values(stamp=new)
-    )
-    return result.rowcount == 1
+    return _RESTAMP.count(transaction, {"person_id": person_id, "old": old, "new": new}) == 1
 
 
 def mark_recovered(transaction: Transaction, person_id: int, now: int) -> None:
