@@ -4,6 +4,7 @@ Only commands of Redis 7.0 are used, so that Valkey and Redis serve alike. The t
 whatever is decided by time is decided by the caller's clock; the store's own expiry only sweeps up.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,7 +15,16 @@ from redis.retry import Retry
 
 from app.foundation.refusals import StoreAway
 
-_SWAP = """
+
+class _Script:
+    """A Lua script by its digest."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_SWAP = _Script("""
 local held = redis.call('GET', KEYS[1])
 if ARGV[1] == '' then
   if held then return 0 end
@@ -23,20 +33,20 @@ elseif held ~= ARGV[1] then
 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
-"""
+""")
 
 # what was under the first key stands under the second afterwards; the first keeps a mark of the move
-_MOVE = """
+_MOVE = _Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
 redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
 return 1
-"""
+""")
 
 # A new entry is refused, not an old one pushed out: the caps are what keeps strangers from filling the store. What
 # a census holds in reserve is for those who have few entries in the first census, so that the many of one
 # stranger do not shut everybody else out.
-_ADMIT = """
+_ADMIT = _Script("""
 local first = 0
 for i = 2, #KEYS do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ARGV[3])
@@ -52,11 +62,11 @@ for i = 2, #KEYS do
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 0
-"""
+""")
 
 # The times of the last hits that passed, one list for each limit. Counters of fixed windows, weighed by age or
 # not, take less memory and let up to twice as many pass in a window that lies across two of them.
-_HIT = """
+_HIT = _Script("""
 local now = tonumber(ARGV[1])
 local wait = 0
 for i = 1, #KEYS do
@@ -71,14 +81,14 @@ for i = 1, #KEYS do
   redis.call('EXPIRE', KEYS[i], ARGV[2 * i + 1])
 end
 return 0
-"""
+""")
 
-_GIVE = """
+_GIVE = _Script("""
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('LTRIM', KEYS[1], -tonumber(ARGV[2]), -1)
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,66 +110,68 @@ class Census:
 
 
 class Ephemeral:
-    """One store by URL. No call is repeated: a lost reply must not count or spend twice."""
+    """One store by URL. No call is repeated: a lost reply must not count or spend twice.
+
+    Commands go straight to a connection of the pool: what the client does around each, for retries and
+    measurements of its own, takes as long as the command.
+    """
 
     def __init__(self, url: str) -> None:
         pool: redis.ConnectionPool = redis.ConnectionPool.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_timeout=1.0, socket_connect_timeout=1.0, max_connections=256
         )
+        self._pool = pool
         self._redis = redis.Redis(connection_pool=pool)
-        self._swap = self._redis.register_script(_SWAP)
-        self._move = self._redis.register_script(_MOVE)
-        self._admit = self._redis.register_script(_ADMIT)
-        self._hit = self._redis.register_script(_HIT)
-        self._give = self._redis.register_script(_GIVE)
 
-    def _run(self, script: Any, keys: Sequence[str], args: Sequence[str | bytes | int]) -> int:
+    def _ask(self, *words: str | bytes | int) -> Any:
+        """One command and its answer. A connection that failed closes itself, and the pool opens it anew."""
         try:
-            return int(script(keys=list(keys), args=list(args)))
+            connection = self._pool.get_connection()
+            try:
+                connection.send_command(*words)  # type: ignore[no-untyped-call]
+                return connection.read_response()
+            finally:
+                self._pool.release(connection)
+        except redis.exceptions.NoScriptError:
+            raise
         except redis.RedisError as error:
             raise StoreAway("ephemeral store") from error
+
+    def _run(self, script: _Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> int:
+        try:
+            return int(self._ask("EVALSHA", script.digest, len(keys), *keys, *args))
+        except redis.exceptions.NoScriptError:  # a store that was started anew; nothing was done
+            return int(self._ask("EVAL", script.text, len(keys), *keys, *args))
 
     def ping(self) -> None:
         """Raise StoreAway unless the store answers."""
-        try:
-            self._redis.ping()
-        except redis.RedisError as error:
-            raise StoreAway("ephemeral store") from error
+        self._ask("PING")
 
     def get(self, key: str) -> bytes | None:
         """The value, or None."""
-        try:
-            return cast("bytes | None", self._redis.get(key))
-        except redis.RedisError as error:
-            raise StoreAway("ephemeral store") from error
+        return cast("bytes | None", self._ask("GET", key))
 
     def put(self, key: str, value: bytes, ttl: int) -> None:
         """Write, whatever was there, to be swept up after ``ttl`` seconds."""
-        try:
-            self._redis.set(key, value, ex=ttl)
-        except redis.RedisError as error:
-            raise StoreAway("ephemeral store") from error
+        self._ask("SET", key, value, "EX", ttl)
 
     def drop(self, *keys: str) -> None:
         """Forget keys."""
-        try:
-            self._redis.delete(*keys)
-        except redis.RedisError as error:
-            raise StoreAway("ephemeral store") from error
+        self._ask("DEL", *keys)
 
     def swap(self, key: str, held: bytes | None, value: bytes, ttl: int) -> bool:
         """Compare and set: write only where ``held`` (None: nothing) still is the value."""
-        return self._run(self._swap, [key], [held or b"", value, ttl]) == 1
+        return self._run(_SWAP, [key], [held or b"", value, ttl]) == 1
 
     def move(self, key: str, held: bytes, new_key: str, value: bytes, mark: bytes, ttl: int) -> bool:
         """Compare and move: the value goes to ``new_key``, ``mark`` stays behind. False where somebody was faster."""
-        return self._run(self._move, [key, new_key], [held, value, mark, ttl]) == 1
+        return self._run(_MOVE, [key, new_key], [held, value, mark, ttl]) == 1
 
     def admit(self, key: str, value: bytes, ttl: int, *, now: int, censuses: Sequence[Census]) -> int:
         """Write a new entry if every census has room. 0, or the 1-based place of the census that is full."""
         keys = [key, *(census.key for census in censuses)]
         caps = [number for census in censuses for number in (census.most, census.reserve)]
-        return self._run(self._admit, keys, [value, ttl, now, now + ttl, *caps])
+        return self._run(_ADMIT, keys, [value, ttl, now, now + ttl, *caps])
 
     def hit(self, limits: Sequence[Limit], now: int, *, count: bool = True) -> int:
         """Count one hit against every limit, or against none: 0, or the seconds to wait. May only look instead."""
@@ -167,19 +179,16 @@ class Ephemeral:
         for limit in limits:
             args += [limit.most, limit.window]
         args.append(int(count))
-        return self._run(self._hit, [limit.key for limit in limits], args)
+        return self._run(_HIT, [limit.key for limit in limits], args)
 
     def give(self, key: str, value: bytes, *, most: int, ttl: int) -> None:
         """Append to a list that keeps the newest ``most``."""
-        self._run(self._give, [key], [value, most, ttl])
+        self._run(_GIVE, [key], [value, most, ttl])
 
     def listed(self, key: str) -> list[bytes]:
         """A list, oldest first."""
-        try:
-            return list(cast("list[bytes]", self._redis.lrange(key, 0, -1)))
-        except redis.RedisError as error:
-            raise StoreAway("ephemeral store") from error
+        return list(cast("list[bytes]", self._ask("LRANGE", key, 0, -1)))
 
     def close(self) -> None:
         """Close the connections."""
-        self._redis.connection_pool.disconnect()
+        self._pool.disconnect()
