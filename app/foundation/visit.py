@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Visit:
         return address_network(self.address)
 
 
+@lru_cache(maxsize=1_024)
 def address_block(address: str) -> str:
     """What limits count as one address: an IPv4 address, or the /64 of an IPv6 one (ASVS 15.3.4)."""
     try:
@@ -42,6 +44,7 @@ def address_block(address: str) -> str:
     return str(parsed)
 
 
+@lru_cache(maxsize=1_024)
 def address_network(address: str) -> str:
     """The IPv4 /24 or IPv6 /48 of an address."""
     try:

@@ -230,13 +230,14 @@ def _look_at_the_form() -> None:
 
 
 def _dress(app: Flask, settings: Settings, clock: Clock) -> None:
+    usual = [*_HEADERS.items(), ("Cache-Control", "no-store")]
+    if settings.secure:
+        usual.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
+
     @app.after_request
     def dress(response: Response) -> Response:
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        if settings.secure:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-        response.headers.setdefault("Cache-Control", "no-store")
+        given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - not a dictionary: it yields pairs
+        response.headers.extend([(name, value) for name, value in usual if name.lower() not in given])
         response.headers["X-Request-Id"] = g.get("request_id", "")
         took = clock.monotonic() - g.started if "started" in g else 0.0
         route = request.url_rule.rule if request.url_rule else "-"

@@ -3,6 +3,7 @@
 import hashlib
 import mimetypes
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,10 @@ def install(app: Flask, settings: Settings) -> None:
     @app.before_request
     def choose_language() -> None:
         chosen = read_cookie(LANGUAGE)
-        # the head of a long list: parsing all of one costs a hundred times a page
-        asked = parse_accept_header(request.headers.get("Accept-Language", "")[:_MOST_ASKED], LanguageAccept)
-        wanted = [tag for tag, quality in asked if quality > 0]  # 0 means "not this one"
-        g.language = chosen if chosen in LANGUAGES else choose(wanted, settings.default_language)
+        if chosen not in LANGUAGES:
+            # the head of a long list: parsing all of one costs a hundred times a page
+            chosen = _asked(request.headers.get("Accept-Language", "")[:_MOST_ASKED], settings.default_language)
+        g.language = chosen
 
     @app.context_processor
     def page() -> dict[str, Any]:
@@ -113,6 +114,13 @@ def own_page(path: str) -> str:
     own = _own_path(path)
     opens = request_ctx.url_adapter and request_ctx.url_adapter.test(own.partition("?")[0], "GET")
     return own if opens else "/"
+
+
+@lru_cache(maxsize=256)
+def _asked(header: str, fallback: str) -> str:
+    """What a browser asks for; browsers send a few dozen different headers."""
+    asked = parse_accept_header(header, LanguageAccept)
+    return choose([tag for tag, quality in asked if quality > 0], fallback)  # 0 means "not this one"
 
 
 def _own_path(path: str) -> str:
