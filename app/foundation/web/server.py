@@ -126,7 +126,12 @@ def _load(factory: Callable[[], Application], bounds: Bounds, parent: int) -> "A
     """What a worker serves; runs in the worker, on its main thread."""
     # by KILL until it listens to TERM: the handler that it inherited from its parent would swallow that
     die_with_parent(signal.SIGKILL, parent)
-    return Adapter(factory(), bounds, parent)
+    adapter = Adapter(factory(), bounds, parent)
+    # what is built stays until the end: the collector need not walk through it each time, and finds little else
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    return adapter
 
 
 class Adapter:
