@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.foundation.refusals import StoreAway
+from app.foundation.sql.prepared import Prepared
 
 Transaction = Connection
 
@@ -24,6 +25,10 @@ metadata = MetaData(
 )
 
 _BUSY_MS = 5_000
+_BEGIN = Prepared(text("BEGIN IMMEDIATE"))
+_BEGIN_PART = Prepared(text("SAVEPOINT part"))
+_KEEP_PART = Prepared(text("RELEASE SAVEPOINT part"))
+_UNDO_PART = Prepared(text("ROLLBACK TO SAVEPOINT part"))
 
 
 class Database:
@@ -112,19 +117,19 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     if not connection.get_execution_options().get("looking"):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _BEGIN.count(connection, {})
 
 
 @contextmanager
 def savepoint(transaction: Transaction, *, keep: bool = True) -> Iterator[None]:
-    """A part of a transaction that is undone alone: on an exception, or always where ``keep`` is False."""
-    nested = transaction.begin_nested()
+    """A part of a transaction that is undone alone: on an exception, or always where ``keep`` is False.
+
+    Never one within another: they have one name, and one that was undone stays open until the transaction ends.
+    """
+    _BEGIN_PART.count(transaction, {})
     try:
         yield
     except BaseException:
-        nested.rollback()
+        _UNDO_PART.count(transaction, {})
         raise
-    if keep:
-        nested.commit()
-    else:
-        nested.rollback()
+    (_KEEP_PART if keep else _UNDO_PART).count(transaction, {})
