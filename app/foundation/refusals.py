@@ -23,6 +23,7 @@ class Code(StrEnum):
     PASSWORD_RULES = "password_rules"  # noqa: S105
     # out of order: 409, with the step that is due
     OUT_OF_ORDER = "out_of_order"
+    CARRIED_OUT = "carried_out"  # it came twice, and the first one did what it asks
     FLOW_EXPIRED = "flow_expired"
     FLOW_LOST = "flow_lost"
     NOT_LOCKED = "not_locked"

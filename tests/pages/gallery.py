@@ -303,6 +303,7 @@ CASES: dict[str, Case] = {
     "404": _refusal(404),
     "405": _refusal(405),
     "409": _refusal(409, Code.OUT_OF_ORDER, due="/recovery/pin"),
+    "409-done": _refusal(409, Code.CARRIED_OUT, due="/recovery/done"),
     "409-expired": _refusal(409, Code.FLOW_EXPIRED),
     "409-lost": _refusal(409, Code.FLOW_LOST),
     "409-spent": _refusal(409, Code.PIN_SPENT, due="/recovery"),

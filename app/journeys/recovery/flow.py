@@ -34,4 +34,6 @@ COURSE = Course(
     },
     needed={State.PIN: (APP,), State.PASSWORD: (APP, PIN)},
     ends=frozenset({State.DONE}),
+    finishing=frozenset({State.PASSWORD}),
+    after="/sign-in",
 )

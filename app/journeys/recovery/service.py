@@ -174,9 +174,7 @@ class Recovery:
         """The rules as the page prints them, and whether "only unlock" is offered."""
         flow = self._at(cookie, State.PASSWORD).flow
         with self._database.read() as looking:
-            person = self._claims.required(looking, flow, COURSE)
-            if not grants.is_open(looking, flow.txn, self._clock.now()):
-                raise OutOfOrder(Code.FLOW_EXPIRED, due=COURSE.start)
+            person = self._granted(looking, flow)
             rules = self._new_password.rules(looking, person)
             can_unlock = self._why_not_unlock(looking, person) is None
         return PasswordPage(flow.user_id, rules, password_rules.passwordrules(STANDARD), can_unlock)
@@ -187,7 +185,7 @@ class Recovery:
         held = self._new_password.count(lambda: self._at(cookie, State.PASSWORD), COURSE)
         flow = held.flow
         with self._database.read() as looking:
-            person = self._claims.required(looking, flow, COURSE)
+            person = self._granted(looking, flow)
         prepared = self._new_password.prepare_counted(held, person, candidate, confirm)
         now = self._clock.now()
         with self._database.begin() as transaction:
@@ -212,7 +210,7 @@ class Recovery:
         held = self._at(cookie, State.PASSWORD)
         flow, now = held.flow, self._clock.now()
         with self._database.begin() as transaction:
-            person = self._claims.required(transaction, flow, COURSE)
+            person = self._granted(transaction, flow)
             why_not = self._why_not_unlock(transaction, person)
             if why_not is not None:
                 raise OutOfOrder(why_not, due=COURSE.page_of(State.PASSWORD))
@@ -246,8 +244,20 @@ class Recovery:
 
     def _spend_grant(self, transaction: Transaction, flow: Flow, person: Person, now: int) -> None:
         if not grants.spend(transaction, flow.txn, person.id, flow.stamp, now):
-            # most likely this very flow finished a moment ago, by a double click
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.DONE))
+            raise self._too_late(transaction, flow)
+
+    def _granted(self, transaction: Transaction, flow: Flow) -> Person:
+        """The flow's person, where the flow has yet to spend its grant."""
+        person = self._claims.person(transaction, flow)
+        if person is None or not grants.is_open(transaction, flow.txn, self._clock.now()):
+            raise self._too_late(transaction, flow)
+        return person
+
+    def _too_late(self, transaction: Transaction, flow: Flow) -> OutOfOrder:
+        """Why a flow can finish no more: it has done so already, by a double click most likely, or it is over."""
+        if grants.was_spent(transaction, flow.txn):
+            return OutOfOrder(Code.CARRIED_OUT, due=COURSE.after)
+        return OutOfOrder(Code.FLOW_EXPIRED, due=COURSE.start)
 
     def _finish(self, held: Held, kind: str, told: tuple[Contact, ...], ended: int) -> str:
         shown = [[contact.channel.value, contact.masked] for contact in told]
@@ -261,5 +271,6 @@ class Recovery:
             log.warning("unavailable", what="ephemeral store, after a recovery was finished")
             raise
         if finished is None:
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.DONE))
+            # the store has forgotten the flow meanwhile; what counts is committed
+            raise OutOfOrder(Code.CARRIED_OUT, due=COURSE.after)
         return finished[0]

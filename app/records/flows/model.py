@@ -53,7 +53,8 @@ class Course:
     """Where a journey may stand: the page of each state, and the proofs without which it may not stand there.
 
     ``start`` is the path to begin anew at. A flow in state ``CLOSED`` has no tries left; one in a state of
-    ``ends`` did what it was for, and its last page outlives the flow's time.
+    ``ends`` did what it was for, and its last page outlives the flow's time; a second press in a state of
+    ``finishing`` hears then that it was carried out. ``after`` is the path to go on at when all is over.
     """
 
     purpose: str
@@ -61,6 +62,8 @@ class Course:
     pages: Mapping[str, str]
     needed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ends: frozenset[str] = frozenset()
+    finishing: frozenset[str] = frozenset()
+    after: str = ""
 
     def page_of(self, state: str) -> str:
         """The path of the page that is due in a state."""

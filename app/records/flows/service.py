@@ -91,7 +91,9 @@ class Flows:
         if isinstance(held, Moved):
             # a browser that lost the newer cookie can only start again: sent on to where the newer one belongs,
             # it would be sent there for ever
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=course.start if held.state == state else course.page_of(held.state))
+            lost = course.after if state in course.ends and course.after else course.start
+            due = lost if held.state == state else course.page_of(held.state)
+            raise OutOfOrder(_late(course, state, held.state), due=due)
         flow, now = held.flow, self._clock.now()
         if flow.state == CLOSED:
             raise OutOfOrder(Code.PIN_SPENT, due=course.start)
@@ -99,7 +101,7 @@ class Flows:
         if flow.state not in course.ends and (self.expired(flow) or not fresh):
             raise OutOfOrder(Code.FLOW_EXPIRED, due=course.start)
         if flow.state != state:
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=course.page_of(flow.state))
+            raise OutOfOrder(_late(course, state, flow.state), due=course.page_of(flow.state))
         return held
 
     def retry(
@@ -145,6 +147,11 @@ class Flows:
     def expired(self, flow: Flow) -> bool:
         """Whether the flow's time is over."""
         return self._clock.now() >= flow.expires_at
+
+
+def _late(course: Course, asked: str, stands: str) -> Code:
+    """What to tell somebody whose flow stands elsewhere than at the step that they ask for."""
+    return Code.CARRIED_OUT if asked in course.finishing and stands in course.ends else Code.OUT_OF_ORDER
 
 
 def _next(flow: Flow, state: str | None, proof: Proof | None, notes: dict[str, Any]) -> Flow:

@@ -17,6 +17,7 @@ grants = Table(
     Index("ix_recovery_grants_person_id", "person_id"),
 )
 
+_NEVER = 0  # good until then: a revoked grant cannot be spent whatever the clock does, and does not count as spent
 
 _GIVE = Prepared(
     {
@@ -36,9 +37,7 @@ _SPEND = Prepared(
     )
     .values(spent_at=bindparam("now"))
 )
-_REVOKE = Prepared(
-    update(grants).where(grants.c.person_id == bindparam("person"), *_LIVING).values(spent_at=bindparam("now"))
-)
+_REVOKE = Prepared(update(grants).where(grants.c.person_id == bindparam("person"), *_LIVING).values(expires_at=_NEVER))
 
 
 def give(transaction: Transaction, txn: str, person_id: int, stamp: str, now: int, expires_at: int) -> bool:
@@ -56,13 +55,19 @@ def is_open(transaction: Transaction, txn: str, now: int) -> bool:
     return _OPEN.first(transaction, {"txn": txn, "now": now}) is not None
 
 
+def was_spent(transaction: Transaction, txn: str) -> bool:
+    """Whether a flow has used its grant. One that was revoked has not."""
+    found = select(grants.c.id).where(grants.c.id == txn, grants.c.spent_at.is_not(None))
+    return transaction.execute(found).first() is not None
+
+
 def spend(transaction: Transaction, txn: str, person_id: int, stamp: str, now: int) -> bool:
     """Spend a grant by one conditional write. False where it was spent, is too old, or the person's stamp moved on."""
     return _SPEND.count(transaction, {"txn": txn, "person": person_id, "of_stamp": stamp, "now": now}) == 1
 
 
 def revoke_others(transaction: Transaction, person_id: int, now: int) -> int:
-    """Spend every living grant of a person: a new password ends all other recoveries. Returns how many there were."""
+    """End every living grant of a person: a new password ends all other recoveries. Returns how many there were."""
     return _REVOKE.count(transaction, {"person": person_id, "now": now})
 
 

@@ -275,7 +275,7 @@ def test_a_spending_that_is_rolled_back_was_none(database, granted, clock):
     assert spend(database, granted.id, granted.stamp, clock.now())
 
 
-def test_a_new_password_spends_all_grants_that_are_left_of_that_person(database, granted, clock, chance):
+def test_a_new_password_revokes_all_grants_that_are_left_of_that_person(database, granted, clock, chance):
     now = clock.now()
     with database.begin() as transaction:
         other = add_person(transaction, "omar", chance)
@@ -284,4 +284,7 @@ def test_a_new_password_spends_all_grants_that_are_left_of_that_person(database,
         assert grants.spend(transaction, "g1", granted.id, granted.stamp, now)
         assert grants.revoke_others(transaction, granted.id, now) == 1
         assert not grants.spend(transaction, "g2", granted.id, granted.stamp, now)
+        assert not grants.spend(transaction, "g2", granted.id, granted.stamp, now - LIFE)  # whatever the clock does
+        assert not grants.give(transaction, "g2", granted.id, granted.stamp, now, now + LIFE)
+        assert [grants.was_spent(transaction, name) for name in ("g1", "g2", "g3", "g4")] == [True, False, False, False]
         assert grants.spend(transaction, "g3", other.id, other.stamp, now)
