@@ -5,6 +5,7 @@
 
 import dataclasses
 import gettext
+import mimetypes
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, redirect, render_template, request, send_file
+from flask import Flask, Response, g, jsonify, redirect, render_template, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.foundation.refusals import Code
@@ -380,7 +381,8 @@ class Gallery:
                 css = Response(f":root{{--brand:{self.brand}}}", mimetype="text/css")
                 css.cache_control.no_store = True
                 return css
-            return send_file(ROOT / "static" / name)
+            # read here: a file that is sent stays open where the browser has gone on to the next page
+            return Response((ROOT / "static" / name).read_bytes(), mimetype=mimetypes.guess_type(name)[0])
 
         @app.get("/recovery/pin/status")
         def status() -> Response:

@@ -185,6 +185,42 @@ def test_text_enlarged_to_200_percent_fits_a_phone(shared: Hall, name: str) -> N
     assert _too_wide(shared.page) <= 0
 
 
+def test_a_browser_whose_letters_are_twice_as_large_shows_every_page_on_a_phone(
+    gallery: tuple[Gallery, str], playwright: Playwright, chromium: Path
+) -> None:
+    large = [*ARGUMENTS, "--blink-settings=defaultFontSize=32"]
+    browser = playwright.chromium.launch(executable_path=str(chromium), args=large)
+    page = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    wide = []
+    for name in CASES:
+        page.goto(f"{gallery[1]}/de/{name}")
+        if _too_wide(page) > 0:
+            wide.append(name)
+    assert page.evaluate("getComputedStyle(document.body).fontSize") == "32px"
+    browser.close()
+    assert wide == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_where_the_reader_chooses_the_colours_every_rule_keeps_its_mark(hall: Hall, scheme: str) -> None:
+    hall.page.emulate_media(forced_colors="active", color_scheme=scheme)  # type: ignore[arg-type]
+    hall.visit("new-password")
+    behind, marks = hall.page.evaluate(
+        "[getComputedStyle(document.querySelector('.rules')).backgroundColor,"
+        " [...document.querySelectorAll('.rules li')].map((one) => getComputedStyle(one, '::before'))"
+        " .map((mark) => parseFloat(mark.borderTopWidth) ? mark.borderTopColor : mark.backgroundColor)]"
+    )
+    assert len(marks) == 7
+    assert behind not in marks
+
+
+def test_a_reader_who_wants_no_motion_sees_none(hall: Hall) -> None:
+    hall.page.emulate_media(reduced_motion="reduce")
+    hall.visit("sign-in")
+    hall.page.locator("main button").evaluate("one => one.classList.add('busy')")
+    assert hall.page.evaluate("document.getAnimations().length") == 0
+
+
 @pytest.mark.parametrize("brand", ["#1f4e8c", "#767676", "#c2185b", "#9a5b00", "#007a33", "#6a00ff", "#000000"])
 def test_text_in_any_permitted_brand_colour_has_contrast_enough(shared: Hall, brand: str) -> None:
     shared.gallery.brand = brand
