@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.lanes.model import KNOWN_LIFE, KnownBrowser, LaneLink
 
 browsers = Table(
@@ -44,8 +44,10 @@ links = Table(
     Index("ix_lane_links_person_id", "person_id"),
 )
 
-_IS_KNOWN = select(browsers.c.seen_at).where(
-    browsers.c.id == bindparam("browser_id"), browsers.c.person_id == bindparam("of_person")
+_IS_KNOWN = Prepared(
+    select(browsers.c.seen_at).where(
+        browsers.c.id == bindparam("browser_id"), browsers.c.person_id == bindparam("of_person")
+    )
 )
 _ROW: dict[str, Any] = {column.name: bindparam(column.name) for column in browsers.columns}
 _FRESH: dict[str, Any] = {name: bindparam(name) for name in ("seen_at", "address", "browser")}
@@ -58,8 +60,8 @@ _REMEMBER = {
 
 def is_known(transaction: Transaction, browser_id: str, person_id: int, now: int) -> bool:
     """Whether that person signed in fully in that browser, lately enough."""
-    seen = transaction.execute(_IS_KNOWN, {"browser_id": browser_id, "of_person": person_id}).scalar()
-    return seen is not None and seen > now - KNOWN_LIFE
+    row = _IS_KNOWN.first(transaction, {"browser_id": browser_id, "of_person": person_id})
+    return row is not None and row.seen_at > now - KNOWN_LIFE
 
 
 def remember(transaction: Transaction, known: KnownBrowser) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.foundation.sql import Transaction, metadata
+from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.sessions.model import LIFE, SEEN_EVERY, Session, SessionProof
 
 sessions = Table(
@@ -38,8 +38,8 @@ sessions = Table(
     Index("ix_sessions_created_at", "created_at"),
 )
 
-_FIND = select(sessions).where(sessions.c.id == bindparam("session_id"))
-_SEEN = (
+_FIND = Prepared(select(sessions).where(sessions.c.id == bindparam("session_id")))
+_SEEN = Prepared(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"), sessions.c.seen_at < bindparam("before"))
     .values(seen_at=bindparam("now"), address=bindparam("from_address"))
@@ -53,15 +53,14 @@ def add(transaction: Transaction, session: Session) -> None:
 
 def find(transaction: Transaction, session_id: str) -> Session | None:
     """The session of a cookie's fingerprint."""
-    row = transaction.execute(_FIND, {"session_id": session_id}).first()
+    row = _FIND.first(transaction, {"session_id": session_id})
     return _session(row) if row else None
 
 
 def touch(transaction: Transaction, session_id: str, address: str, now: int) -> None:
     """Note that it was used."""
-    transaction.execute(
-        _SEEN, {"session_id": session_id, "before": now - SEEN_EVERY + 1, "now": now, "from_address": address}
-    )
+    values = {"session_id": session_id, "before": now - SEEN_EVERY + 1, "now": now, "from_address": address}
+    _SEEN.count(transaction, values)
 
 
 def replace_id(transaction: Transaction, old_id: str, session: Session) -> bool:
