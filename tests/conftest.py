@@ -19,7 +19,7 @@ from app.foundation.secretbox import Keyring, MasterKey
 from app.foundation.sql import Database, metadata
 from tests import services
 from tests.hands import HandClock, SeededChance
-from tests.portal import Portal, opened
+from tests.portal import Portal, opened, sharing
 
 _T = TypeVar("_T")
 
@@ -125,7 +125,7 @@ def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]
     """A fresh SQLite database with every table, for tests where one kind suffices."""
     path = tmp_path / "keyturn.sqlite"
     shutil.copyfile(sqlite_template, path)
-    database = Database(f"sqlite:///{path}")
+    database = sharing(Database(f"sqlite:///{path}"))
     try:
         yield database
     finally:
@@ -136,7 +136,7 @@ def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]
 def postgresql_database(postgresql: services.PostgreSQL) -> Iterator[Database]:
     """A fresh PostgreSQL database with every table."""
     url = postgresql.fresh()
-    database = Database(url)
+    database = sharing(Database(url))
     try:
         yield database
     finally:

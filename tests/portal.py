@@ -212,6 +212,26 @@ class Browser:
         return response
 
 
+class _Statements(dict[Any, Any]):
+    """SQL that was compiled already, for all the databases of one kind: each engine has a dialect of its own."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__((key[0].name, *key[1:]), compiled)
+
+
+_statements = _Statements()
+
+
+def sharing(database: Database) -> Database:
+    """The same database, which compiles no statement anew that another one of its kind has met in this run."""
+    for engine in (database._engine, database._reader):
+        engine.update_execution_options(compiled_cache=_statements)
+    return database
+
+
 class _Compiled(BytecodeCache):
     """Templates compiled once for all the portals of a run; Jinja compares each with its source."""
 
@@ -250,6 +270,7 @@ def opened(
         base = build_foundation(
             settings, ephemeral_url=store_url, clock=clock, chance=chance or SystemChance(), keyring=keyring
         )
+        sharing(base.database)
         means = build_means(base)
         web = build_web(base, means)
         web.jinja_env.bytecode_cache = _compiled

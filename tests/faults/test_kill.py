@@ -18,7 +18,7 @@ from app.foundation.sql import Database, metadata
 from tests.faults.dying import NEVER, Mortals, mortals
 from tests.journeys import behind
 from tests.journeys.behind import RECOVERY
-from tests.portal import NEW_PASSWORD, PASSWORD, opened
+from tests.portal import NEW_PASSWORD, PASSWORD, opened, sharing
 from tests.services import PostgreSQL
 
 PHONE = "+491700000001"
@@ -176,7 +176,7 @@ def scene(fresh_database, sqlite_template, valkey_url, clock, keyring, tmp_path)
 
 def rows(url):
     """Every row of every table of a database that nobody else has open."""
-    database = Database(url)
+    database = sharing(Database(url))
 
     class Only:
         class base:  # noqa: N801
