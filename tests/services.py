@@ -119,7 +119,8 @@ def memory_folder() -> Path | None:
     with contextlib.suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024
-        if os.access(folder, os.W_OK) and min(free, shutil.disk_usage(folder).free) > _ROOM:
+        usable = os.access(folder, os.W_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        if usable and min(free, shutil.disk_usage(folder).free) > _ROOM:
             return folder
     return None
 
