@@ -26,6 +26,13 @@ _ROOM = 3 * 1024**3  # bytes; a run takes less than one of these three
 _SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) without its end
 _TEMPLATE = "template_of_tests"
 _EMPTY = "template0"
+_SHAPE = """
+SELECT md5(string_agg(
+        concat_ws(' ', c.relname, c.relkind, a.attname, a.atttypid, a.attnotnull), ',' ORDER BY c.relname, a.attnum
+    )) || (SELECT count(*) FROM pg_constraint) || ' ' || (SELECT count(*) FROM pg_trigger)
+    FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+    WHERE c.relnamespace = 'public'::regnamespace
+"""
 # each that has a file of some size, so that its rows lie in a new file as they would in a new database
 _EMPTY_EVERY_TABLE = """
 DO $$
@@ -158,6 +165,7 @@ class PostgreSQL:
         self._dir = short_directory("kt-pg-")
         self._count = 0
         self._given_back: list[str] = []
+        self._shape = ""
         self._server: subprocess.Popen[bytes] | None = None
         self._admin: psycopg.Connection | None = None
 
@@ -217,7 +225,18 @@ class PostgreSQL:
 
     def fresh(self) -> str:
         """The URL of a copy of the template, new or as good as new."""
-        return self._given_back.pop() if self._given_back else self._create(_TEMPLATE)
+        if self._given_back:
+            return self._given_back.pop()
+        url = self._create(_TEMPLATE)
+        if not self._shape:
+            self._shape = self._shape_of(url)
+        return url
+
+    def _shape_of(self, url: str) -> str:
+        with self.connect(url) as connection:
+            found = connection.execute(_SHAPE).fetchone()
+        assert found is not None
+        return str(found[0])
 
     def empty(self) -> str:
         """The URL of a new database without tables."""
@@ -244,10 +263,16 @@ class PostgreSQL:
         self._admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_name(url))))
 
     def give_back(self, url: str) -> None:
-        """Empty a fresh database, whoever is still connected, and keep it for the next who wants a fresh one."""
+        """Empty a fresh database, whoever is still connected, and keep it for the next who wants a fresh one.
+
+        One that has other tables, columns or indexes than it was made with is removed.
+        """
         assert self._admin is not None
         # whoever is told to end commits nothing more, and what they have locked is waited for
         self._admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [_name(url)])
+        if self._shape_of(url) != self._shape:
+            self.drop(url)
+            return
         with self.connect(url) as connection:
             connection.execute(_EMPTY_EVERY_TABLE)
         self._given_back.append(url)
