@@ -212,14 +212,17 @@ class Browser:
         return response
 
 
-class _Statements(dict[Any, Any]):
+class _Statements:
     """SQL that was compiled already, for all the databases of one kind: each engine has a dialect of its own."""
 
-    def get(self, key: Any, default: Any = None) -> Any:
-        return super().get((key[0].name, *key[1:]), default)
+    def __init__(self) -> None:
+        self._compiled: dict[Any, Any] = {}
+
+    def get(self, key: Any) -> Any:
+        return self._compiled.get((key[0].name, *key[1:]))
 
     def __setitem__(self, key: Any, compiled: Any) -> None:
-        super().__setitem__((key[0].name, *key[1:]), compiled)
+        self._compiled[key[0].name, *key[1:]] = compiled
 
 
 _statements = _Statements()
