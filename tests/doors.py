@@ -68,11 +68,11 @@ DOORS = (
     _door("/sign-in/pin/status", "GET", Guard.STEP, stand="sign-in/pin"),
     _door("/sign-in/new-password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="sign-in/new"),
     _door("/sign-out", "GET POST", Guard.PUBLIC),
-    _door("/authenticators", "GET", Guard.SESSION),
-    _door("/step-up", "GET POST", Guard.SESSION, "code"),
-    _door("/step-up/alternative", "GET POST", Guard.SESSION, "channel"),
-    _door("/step-up/pin", "GET POST", Guard.SESSION, "pin"),
-    _door("/step-up/pin/status", "GET", Guard.SESSION),
+    _door("/authenticators", "GET", Guard.SESSION, stand="session/home"),
+    _door("/step-up", "GET POST", Guard.SESSION, "code", stand="session/home"),
+    _door("/step-up/alternative", "GET POST", Guard.SESSION, "channel", stand="session/home"),
+    _door("/step-up/pin", "GET POST", Guard.SESSION, "pin", stand="session/pin"),
+    _door("/step-up/pin/status", "GET", Guard.SESSION, stand="session/pin"),
     _door("/recovery", "GET POST", Guard.PUBLIC, "user_id"),
     _door("/recovery/token", "GET POST", Guard.STEP, "code", stand="recovery/token"),
     _door("/recovery/other-ways", "GET", Guard.PUBLIC),
@@ -114,11 +114,20 @@ def standing(
         yield portal
 
 
-def stand_at(portal: Portal, step: str, user_id: str, environ: Mapping[str, str] | None = None) -> Browser:
-    """A new browser whose flow stands at a step, for somebody who is there with PHONE."""
+def stand_at(
+    portal: Portal, step: str, user_id: str, environ: Mapping[str, str] | None = None, phone: str = PHONE
+) -> Browser:
+    """A new browser whose flow stands at a step, for somebody who is there with that phone."""
     browser = portal.browser(**(environ or {}))
     name, _, state = step.partition("/")
-    if name == "sign-in":
+    if name == "session":
+        browser.sign_in(portal, user_id)
+        browser.get("/step-up")
+        if state == "pin":
+            portal.deliver()
+            assert browser.post("/step-up/alternative", channel="sms").status_code == 303
+            browser.get("/step-up/pin")
+    elif name == "sign-in":
         browser.get("/sign-in")
         browser.post("/sign-in", user_id=user_id)
         if state in {"verify", "pin", "new"}:
@@ -134,7 +143,7 @@ def stand_at(portal: Portal, step: str, user_id: str, environ: Mapping[str, str]
     elif state == "pin":
         browser.recover_to_pin(portal, user_id)
     elif state in {"password", "done"}:
-        browser.recover_to_password(portal, user_id, PHONE)
+        browser.recover_to_password(portal, user_id, phone)
         if state == "done":
             new = f"a fine new passphrase {portal.base.chance.name()}"
             assert browser.post("/recovery/password", new_password=new, confirm_password=new).status_code == 303

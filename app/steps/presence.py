@@ -99,8 +99,10 @@ class Presence:
     def present(self, cookie: str | None, visit: Visit) -> Present:
         """Who is signed in with this cookie. Raises OutOfOrder where nobody is."""
         now = self._clock.now()
+        if not cookie:
+            raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
         with self._database.read() as looking:
-            session = store.find(looking, fingerprint(cookie)) if cookie else None
+            session = store.find(looking, fingerprint(cookie))
             person = people.get(looking, session.person_id) if session else None
         alive = session is not None and session.living(now)
         if session is None or person is None or not alive or not _same(session, person):

@@ -78,7 +78,7 @@ def test_every_page_of_a_recovery_is_sound(arrive: Arrive, house: House, inspect
     inspector.look(page, "Your password is changed")
     visitor.to_password(person.user_id)
     visitor.send(password=NEW)
-    inspector.look(page, "Your password is right")
+    inspector.look(page, "Prove that it is you")
     house.text(person, 2)
     house.mail(person, 2)
     assert "\n".join(inspector.found) == ""

@@ -255,7 +255,7 @@ def restart(at, url, path, fields, there, clock, keyring, valkey_url):
         assert len(portal.mailbox.to(EMAIL)) == 1
         changed = behind.happened(portal, at.person_id, "authn_password_change")
         assert changed + behind.happened(portal, at.person_id, "authn_login_unlock") == 1
-        assert behind.lands_on(browser, NEW) == ("/recovery" if there else "/recovery/done")
+        assert behind.lands_on(browser, NEW) == ("/sign-in" if there else "/recovery/done")
     database.close()
 
 
