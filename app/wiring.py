@@ -25,7 +25,7 @@ from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
 from app.journeys.administration.model import NotDone
 from app.journeys.authenticators import views as authenticators_views
-from app.journeys.authenticators.service import Authenticators
+from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
 from app.journeys.operations import views as operations_views
@@ -252,8 +252,22 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(signin_views.blueprint(SignIn(sign_in_means), steps.presence))
     app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means)))
     app.register_blueprint(recovery_views.blueprint(recovery))
-    authenticators = Authenticators(database=base.database, passwords=means.passwords, tries=means.tries)
+    authenticators = Authenticators(
+        AuthenticatorsMeans(
+            database=base.database,
+            ephemeral=base.ephemeral,
+            passwords=means.passwords,
+            tries=means.tries,
+            limits=means.limits,
+            clock=base.clock,
+            password=steps.password,
+            new_password=steps.new_password,
+            presence=steps.presence,
+        )
+    )
     app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
+    own_sessions = OwnSessions(database=base.database, clock=base.clock)
+    app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:

@@ -269,3 +269,84 @@ for (const place of all("[data-copy]")) {
   });
   place.after(button);
 }
+
+// ---- exact times in the reader's own zone ----
+
+for (const place of all("time[datetime]")) {
+  const local = new Date(place.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
+  if (place.title) place.title = local;
+  if ("exact" in place.dataset) place.textContent = local;
+}
+
+// ---- menus of rows: without a script they open and close by their own button alone ----
+
+const menus = all("details.menu");
+for (const menu of menus) {
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+if (menus.length) {
+  document.addEventListener("click", (event) => {
+    for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
+  });
+}
+
+// ---- the end of a session that is not used: told two minutes before, put off by one press ----
+
+const idle = document.getElementById("idle");
+if (idle) {
+  const form = idle.querySelector("form");
+  const left = idle.querySelector("[data-left]");
+  const button = idle.querySelector("button");
+  const tabs = new BroadcastChannel("idle"); // another tab of this site that was used puts the end off as well
+  const clock = () => Date.now() / 1000; // not performance.now: it may stand still while the machine sleeps
+  let ends = 0;
+
+  const put = (until) => {
+    if (until < ends) return;
+    ends = until;
+    if (ends - clock() > 120 && idle.open) idle.close();
+  };
+  const look = () => {
+    const seconds = Math.ceil(ends - clock());
+    if (seconds <= 0) {
+      location.replace(idle.dataset.end);
+      return;
+    }
+    left.textContent = figures(seconds);
+    if (seconds <= 120 && !idle.open) idle.showModal();
+  };
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    button.setAttribute("aria-disabled", "true");
+    try {
+      const answer = await fetch(idle.dataset.extend, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (answer.status === 409) ends = 0;
+      if (answer.ok) {
+        const until = clock() + (await answer.json()).idle_in;
+        if (until <= ends + 1) {
+          idle.querySelector("[data-last]").hidden = false; // eight hours are over
+          button.hidden = true;
+        } else {
+          put(until);
+          tabs.postMessage(until);
+        }
+      }
+    } catch {
+      // the network is away for a moment: the button is free for another press
+    }
+    button.removeAttribute("aria-disabled");
+  });
+  idle.addEventListener("cancel", (event) => { // Escape means the same as the button: it is no way to lose the warning
+    event.preventDefault();
+    form.requestSubmit();
+  });
+  tabs.addEventListener("message", (event) => put(event.data));
+  put(clock() + Number(idle.dataset.idle));
+  tabs.postMessage(ends);
+  setInterval(look, 1000);
+  document.addEventListener("visibilitychange", look);
+}

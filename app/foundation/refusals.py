@@ -32,6 +32,7 @@ class Code(StrEnum):
     LOWER_LEVEL = "lower_level"
     PROOF_OLD = "proof_old"
     HELD_BACK = "held_back"
+    NOTHING_TO_END = "nothing_to_end"
     # throttled: 429 with Retry-After
     TOO_MANY_TRIES = "too_many_tries"
     TOO_MANY_STARTS = "too_many_starts"
@@ -49,7 +50,8 @@ class Refusal(Exception):
     """An expected refusal with what its page needs.
 
     ``retry_after`` is in seconds; ``due`` is the path of the step that is due; ``field`` is the name of the
-    form field that the refusal belongs to; ``details`` holds figures for the sentence, never secrets.
+    form field that the refusal belongs to; ``details`` holds figures for the sentence, never secrets;
+    ``also`` are refusals of other fields of the same form.
     """
 
     status = 422
@@ -62,6 +64,7 @@ class Refusal(Exception):
         retry_after: int = 0,
         due: str = "",
         details: dict[str, object] | None = None,
+        also: tuple["Refusal", ...] = (),
     ) -> None:
         super().__init__(code.value)
         self.code = code
@@ -69,6 +72,7 @@ class Refusal(Exception):
         self.retry_after = retry_after
         self.due = due
         self.details = details or {}
+        self.also = also
 
 
 class Wrong(Refusal):

@@ -118,5 +118,5 @@ def own_record(
         outcome="success" if right else "failure",
         reason=reason,
         address=visit.address,
-        details={"journey": flow.purpose, "flow": flow.txn, **(details or {})},
+        details={"journey": flow.purpose, "flow": flow.txn, "browser": visit.browser, **(details or {})},
     )

@@ -40,6 +40,12 @@ class NewPassword:
             STANDARD, person, candidate=candidate, confirm=confirm, words=words, record=record, history=history
         )
 
+    def judge_alone(self, person: Person, candidate: str, confirm: str) -> None:
+        """Judge a candidate by the rules that tell nothing of former passwords. Raises Wrong."""
+        with self._database.read() as looking:
+            words = self._words(looking, person)
+        self._passwords.judge_alone(STANDARD, candidate=candidate, confirm=confirm, words=words)
+
     def bounded(self, held: Held, course: Course) -> Held:
         """A flow that may propose another candidate. Raises OutOfOrder."""
         if held.flow.notes["candidates"] >= MOST_CANDIDATES:

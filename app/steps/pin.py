@@ -215,7 +215,7 @@ class PinStep:
         with means.database.begin() as transaction:
             person = means.claims.required(transaction, flow, self._course)
             event, reason = (Event.PIN_OK, "") if right else (Event.PIN_FAIL, "wrong")
-            details: dict[str, object] = {"channel": pin.channel}
+            details: dict[str, object] = {"channel": pin.channel, "contact": pin.contact_id}
             audit.add(transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details))
             if right:
                 means.tries.succeed(transaction, spent)

@@ -52,6 +52,11 @@ class Present:
         return self.session.idle_at - self.now
 
     @property
+    def idle_at(self) -> int:
+        """When that is."""
+        return self.session.idle_at
+
+    @property
     def fresh(self) -> bool:
         """Whether factors and contacts may be changed without another proof."""
         return self.session.fresh(self.now)

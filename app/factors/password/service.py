@@ -131,6 +131,15 @@ class Passwords:
 
     # ---- setting a new one
 
+    def judge_alone(self, policy: PasswordPolicy, *, candidate: str, confirm: str, words: Sequence[str]) -> None:
+        """The rules that need no former password, and no slow hash. Raises Wrong as ``prepare`` does."""
+        try:
+            broken = rules.judge(policy, candidate, confirm, words, self._blocklist.blocked)
+        except rules.Unfit as unfit:
+            raise Wrong(Code(unfit.code), field="new_password") from None
+        if broken:
+            raise self._refused(broken, candidate, words)
+
     def prepare(
         self,
         policy: PasswordPolicy,
@@ -149,18 +158,13 @@ class Passwords:
         Wrong(PASSWORD_RULES) with ``details``: ``broken``, all the Broken rules (those about former passwords
         only once no other is broken), and ``strength``; Wrong(BAD_CHARACTERS); Unavailable.
         """
-        try:
-            broken = rules.judge(policy, candidate, confirm, words, self._blocklist.blocked)
-        except rules.Unfit as unfit:
-            raise Wrong(Code(unfit.code), field="new_password") from None
-        if broken:
-            raise self._refused(broken, candidate, words)
+        self.judge_alone(policy, candidate=candidate, confirm=confirm, words=words)
         secret = rules.normalise(candidate).encode()
         salt, remembered = "", None
         if record is not None and not record.history_salt:
             # Imported, and nobody signed in since: only the hash can be asked. The new digest has to wait for
             # the next sign-in, or there would be three slow hashes.
-            broken = (Broken(RuleKey.CURRENT),) if self.check(record, candidate) else ()
+            broken: tuple[Broken, ...] = (Broken(RuleKey.CURRENT),) if self.check(record, candidate) else ()
         else:
             salt = record.history_salt if record else self._hasher.salt()
             raw = self._hasher.raw(secret, salt)

@@ -106,7 +106,10 @@ def render(template: str, context: dict[str, Any], status: int = 200) -> Respons
 def refuse_with(template: str, refusal: Refusal, context: dict[str, Any]) -> Response:
     """The same page again with what was wrong: 422 beside its field, or 429 with Retry-After."""
     remember(refusal)
-    response = render(template, {**context, "errors": {refusal.field: [refusal]}}, refusal.status)
+    errors: dict[str, list[Refusal]] = {}
+    for one in (refusal, *refusal.also):
+        errors.setdefault(one.field, []).append(one)
+    response = render(template, {**context, "errors": errors}, refusal.status)
     if refusal.retry_after:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response

@@ -112,8 +112,12 @@ def install(app: Flask, settings: Settings) -> None:
 def own_page(path: str) -> str:
     """A page of this site that a GET can open; the answer to a form may stand where none can."""
     own = _own_path(path)
-    opens = request_ctx.url_adapter and request_ctx.url_adapter.test(own.partition("?")[0], "GET")
-    return own if opens else "/"
+    return own if opens(own) else "/"
+
+
+def opens(path: str) -> bool:
+    """Whether a GET of that path is a page of this application."""
+    return bool(request_ctx.url_adapter and request_ctx.url_adapter.test(path.partition("?")[0], "GET"))
 
 
 @lru_cache(maxsize=256)

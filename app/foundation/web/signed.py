@@ -1,5 +1,6 @@
 """Pages of somebody signed in: their frame needs to know who it is and when the session ends."""
 
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from flask import Response
@@ -19,12 +20,16 @@ class SignedIn(Protocol):
     def idle_in(self) -> int:
         """Seconds until the session ends unless it is used."""
 
+    @property
+    def idle_at(self) -> int:
+        """When that is."""
+
 
 def render_signed(
     template: str, present: SignedIn, context: dict[str, Any], refusal: Refusal | None = None
 ) -> Response:
     """A page in the frame, as it is or with what was wrong."""
-    framed = {"signed": present, **context}
+    framed = {"signed": present, "idle_at": datetime.fromtimestamp(present.idle_at, UTC), **context}
     if refusal is None:
         return render(template, {"errors": {}, **framed})
     return refuse_with(template, refusal, framed)

@@ -1,6 +1,31 @@
 """What the pages of somebody signed in show."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.factors.password.model import Rule
+
+AHEAD = "ahead"  # of a moment that is still to come
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as pages say it: how long ago by the largest unit that fits, and exactly, in UTC."""
+
+    at: int
+    unit: str  # now, minutes, hours, days, months, years; or AHEAD
+    count: int
+
+    @property
+    def utc(self) -> datetime:
+        """The exact time."""
+        return datetime.fromtimestamp(self.at, UTC)
+
+    @property
+    def iso(self) -> str:
+        """For the ``datetime`` attribute."""
+        return self.utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,17 +37,66 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedCodes:
+    """A person's set of recovery codes."""
+
+    left: int
+    bound_at: int
+    usable_from: int
+    last_used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One authenticator. ``state`` is one of product.md's: active, pending, disabled, locked, expired, none."""
 
     kind: str  # password, app, sms, email, recovery_codes
     state: str
     label: str = ""
-    bound_at: int | None = None
-    last_used_at: int | None = None
-    usable_from: int | None = None  # where it waits, until when
+    bound: Moment | None = None
+    last_used: Moment | None = None
+    usable_from: Moment | None = None  # where it waits, until when
     left: int | None = None  # unused codes of a set
+    default: bool = False  # the contact that PINs go to first
     actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a recovery could use today: how many of each are good now."""
+
+    apps: int
+    phones: int
+    emails: int
+    codes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """What would happen today if something were lost: the ways to recover that remain, and what would help."""
+
+    lost: str  # password, phone, mailbox
+    ways: tuple[str, ...]  # app_pin, codes_pin
+    channels: tuple[str, ...]  # where the PIN of these ways could go: sms, email
+    add: tuple[str, ...] = ()  # app, recovery_codes, phone, email
+    elsewhere: bool = False  # only if the other app or number is not on the device that is lost
+
+    @property
+    def covered(self) -> bool:
+        """Whether the person would get in again alone."""
+        return bool(self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether somebody would get in again (product.md 7.7)."""
+
+    mishaps: tuple[Mishap, ...]
+
+    @property
+    def covered(self) -> int:
+        """How many of the mishaps are covered."""
+        return sum(mishap.covered for mishap in self.mishaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +104,92 @@ class Overview:
     """The AUTHENTICATORS page."""
 
     rows: tuple[Row, ...]
+    level: int
+    readiness: Readiness
+    held_back: Moment | None = None  # until when nothing but the password changes (security rule 6)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPage:
+    """The rules before anything is typed."""
+
+    rules: tuple[Rule, ...]
+    passwordrules: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """An organization that somebody belongs to, with what they are in it."""
+
+    name: str
+    role: str
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The PROFILE page."""
+
+    name: str
+    user_id: str
+    memberships: tuple[Membership, ...]
+    language: str  # of messages; empty: that of the page at the time
+    password_changed: Moment | None
+    readiness: Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event of somebody's history. ``details`` are the few that its sentence needs."""
+
+    event: str
+    when: Moment
+    outcome: str
+    reason: str
+    address: str
+    browser: tuple[str, str]  # "Firefox" and "Linux"; empty where nothing was written down
+    actor: str = ""  # empty where it was the person
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One page of the history, newest first."""
+
+    happenings: tuple[Happening, ...]
+    page: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """One living session of the list. ``name`` is what ends it."""
+
+    name: str
+    browser: tuple[str, str]  # the browser and the system
+    address: str
+    began: Moment
+    last_used: Moment
+    this: bool
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One browser that is known. ``name`` is what makes it forgotten."""
+
+    name: str
+    browser: tuple[str, str]  # the browser and the system
+    address: str
+    began: Moment
+    last_used: Moment
+    this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsPage:
+    """Where somebody is signed in, and where they are known."""
+
+    sessions: tuple[SignedIn, ...]
+    known: tuple[Known, ...]
     level: int

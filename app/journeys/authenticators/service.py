@@ -1,65 +1,393 @@
-"""What somebody signed in sees of their authenticators, and does with their password."""
+"""What somebody signed in sees of their authenticators, history and sessions, and does with their password."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.totp import store as apps
+from app.factors.totp.model import App, AppState
+from app.foundation.clock import Clock
+from app.foundation.ephemeral import Ephemeral
+from app.foundation.refusals import Code, OutOfOrder, Throttled, Unavailable, Wrong
+from app.foundation.secretbox import fingerprint
 from app.foundation.sql import Database, Transaction
-from app.journeys.authenticators.model import Action, Overview, Row
+from app.foundation.visit import Visit
+from app.journeys.authenticators import rules
+from app.journeys.authenticators.model import (
+    Action,
+    Activity,
+    Facts,
+    Happening,
+    Known,
+    Membership,
+    Moment,
+    Overview,
+    PasswordPage,
+    Profile,
+    Row,
+    SavedCodes,
+    SessionsPage,
+    SignedIn,
+)
 from app.records.attempts.model import Factor
-from app.records.attempts.service import Tries
+from app.records.attempts.service import AddressLimits, Tries
+from app.records.audit import store as audit
+from app.records.audit.model import Event, Record
+from app.records.lanes import store as lanes
+from app.records.organizations import store as organizations
+from app.records.organizations.model import STANDARD
 from app.records.people import store as people
-from app.records.people.model import Person
-from app.steps.presence import Present
+from app.records.people.model import Channel, Contact
+from app.records.sessions import store as sessions
+from app.records.sessions.model import LIFE, Session
+from app.steps.new_password import MOST_CANDIDATES, NewPassword
+from app.steps.password import PasswordStep
+from app.steps.presence import HELD_BACK, Presence, Present
+
+HOME = "/authenticators"
+CHANGE_PASSWORD = "change_password"  # noqa: S105 - the purpose of a proof
+PAGE = 50  # events on one page of the history
+_LOOKED_THROUGH = 200  # newest proofs in which the last use of a factor is looked for
+_MOST_KNOWN = 50  # known browsers that the list shows
+_SHORT = 16  # hexadecimal digits that name a known browser among a person's own
+# of an event's details what its sentence needs; the rest is for support
+_TOLD = ("journey", "channel", "level", "factor", "sessions")
+
+SavedCodesOf = Callable[[Transaction, int], SavedCodes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatorsMeans:
+    """What the journey stands on. ``saved_codes`` is where the recovery codes plug in; None: there are none yet."""
+
+    database: Database
+    ephemeral: Ephemeral
+    passwords: Passwords
+    tries: Tries
+    limits: AddressLimits
+    clock: Clock
+    password: PasswordStep
+    new_password: NewPassword
+    presence: Presence
+    saved_codes: SavedCodesOf | None = None
 
 
 class Authenticators:
-    """The AUTHENTICATORS page."""
+    """The tabs PROFILE, AUTHENTICATORS and ACTIVITY, and the change of the password."""
 
-    def __init__(self, *, database: Database, passwords: Passwords, tries: Tries) -> None:
-        self._database = database
-        self._passwords = passwords
-        self._tries = tries
+    def __init__(self, means: AuthenticatorsMeans) -> None:
+        self._means = means
+
+    # ---- AUTHENTICATORS
 
     def overview(self, present: Present) -> Overview:
         """Every authenticator, the password first."""
-        with self._database.read() as looking:
-            rows = (self._password(looking, present), *self._apps(looking, present), *_contacts(looking, present))
-        return Overview(rows, present.session.level)
+        person, now = present.person, present.now
+        with self._means.database.read() as looking:
+            bound = apps.of_person(looking, person.id)
+            contacts = people.contacts_of(looking, person.id)
+            proofs = audit.of_person(looking, person.id, _LOOKED_THROUGH, only=rules.PROVING)
+            used = rules.last_used(proofs)
+            codes = self._codes(looking, present)
+            rows = (
+                self._password(looking, present, used.get("password")),
+                *(_app(app, now) for app in bound),
+                *_contacts(contacts, used, now),
+                *self._codes_row(codes, now),
+            )
+        held_until = (person.recovered_at or 0) + HELD_BACK
+        return Overview(
+            rows,
+            present.session.level,
+            rules.readiness(_facts(bound, contacts, codes, now)),
+            held_back=rules.moment(held_until, now) if held_until > now else None,
+        )
 
-    def _password(self, transaction: Transaction, present: Present) -> Row:
-        record = self._passwords.find(transaction, present.person.id)
+    def _password(self, transaction: Transaction, present: Present, used: int | None) -> Row:
+        record = self._means.passwords.find(transaction, present.person.id)
         if record is None:
             return Row("password", "none")
         state = "expired" if record.change_owed else self._state(transaction, present, Factor.PASSWORD)
-        change = Action("change_password", "/authenticators/password")
-        return Row("password", state, bound_at=record.changed_at, actions=(change,))
+        change = Action("change_password", f"{HOME}/password")
+        now = present.now
+        return Row(
+            "password", state, bound=_moment(record.changed_at, now), last_used=_moment(used, now), actions=(change,)
+        )
 
     def _state(self, transaction: Transaction, present: Present, factor: Factor) -> str:
-        standing = self._tries.standing(transaction, present.person.id, factor)
+        standing = self._means.tries.standing(transaction, present.person.id, factor)
         return "locked" if standing.locked(present.now) else "active"
 
-    def _apps(self, transaction: Transaction, present: Present) -> tuple[Row, ...]:
-        person: Person = present.person
-        return tuple(
+    def _codes(self, transaction: Transaction, present: Present) -> SavedCodes | None:
+        return self._means.saved_codes(transaction, present.person.id) if self._means.saved_codes else None
+
+    def _codes_row(self, codes: SavedCodes | None, now: int) -> tuple[Row, ...]:
+        """The recovery codes, where this portal has them: the set, or that there is none."""
+        if self._means.saved_codes is None:
+            return ()
+        actions = (Action("recovery_codes" if codes else "make_recovery_codes", f"{HOME}/recovery-codes"),)
+        if codes is None:
+            return (Row("recovery_codes", "none", actions=actions),)
+        waits = codes.usable_from > now
+        state = "pending" if waits else "active" if codes.left else "none"
+        return (
             Row(
-                "app",
-                app.state.value,
-                app.label,
-                bound_at=app.bound_at,
-                last_used_at=app.last_used_at,
-                usable_from=app.usable_from if app.usable_from > present.now else None,
+                "recovery_codes",
+                state,
+                bound=_moment(codes.bound_at, now),
+                last_used=_moment(codes.last_used_at, now),
+                usable_from=_moment(codes.usable_from, now) if waits else None,
+                left=codes.left,
+                actions=actions,
+            ),
+        )
+
+    # ---- Change Password
+
+    def password_page(self, present: Present) -> PasswordPage:
+        """The rules as the page prints them."""
+        with self._means.database.read() as looking:
+            explained = self._means.new_password.rules(looking, present.person)
+        return PasswordPage(explained, password_rules.passwordrules(STANDARD))
+
+    def change_password(
+        self, visit: Visit, present: Present, *, current: str, candidate: str, confirm: str, everywhere: bool
+    ) -> None:
+        """Set a new password for whoever knows the present one, however fresh the session is.
+
+        ``everywhere``: all other sessions end. The new one is judged after the present one was right, or this page
+        would tell a thief of the session what the former passwords were (security rule 8). Raises Wrong, Throttled,
+        OutOfOrder, Unavailable.
+        """
+        means = self._means
+        self._shape(present, current, candidate, confirm)
+        means.limits.attempt(visit)
+        self._candidates(present.session)
+        flow = means.presence.passing_flow(present, CHANGE_PASSWORD)
+        means.password.prove(visit, flow, current, lambda *_: None, field="current_password")
+        counted = self._count_candidate(present.session)
+        person = present.person
+        try:
+            prepared = means.new_password.prepare(person, candidate, confirm)
+        except Unavailable:
+            # nothing was judged, so nothing was proposed
+            self._give_back(present.session, counted)
+            raise
+        try:
+            with means.database.begin() as transaction:
+                means.passwords.set_new(
+                    transaction,
+                    person=person,
+                    prepared=prepared,
+                    actor="self",
+                    reason="changed",
+                    address=visit.address,
+                    language=person.language or visit.language,
+                    now=means.clock.now(),
+                    keep_session=present.session.id if everywhere else "",
+                    keep_all=not everywhere,
+                )
+        except OutOfOrder:
+            # a password was set in between, here or elsewhere
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=HOME) from None
+
+    def _shape(self, present: Present, current: str, candidate: str, confirm: str) -> None:
+        """Refuse a present password that can be none, with what the new one alone lacks. No try, and no candidate."""
+        try:
+            self._means.password.shape(current, "current_password")
+        except Wrong as wrong:
+            try:
+                self._means.new_password.judge_alone(present.person, candidate, confirm)
+            except Wrong as other:
+                raise Wrong(wrong.code, field=wrong.field, also=(other,)) from None
+            raise
+
+    def _candidates(self, session: Session) -> tuple[int, bytes | None]:
+        """How many new passwords a session has proposed. Raises Throttled where it may propose no other."""
+        held = self._means.ephemeral.get(_candidates_key(session))
+        count = int(held) if held else 0
+        if count >= MOST_CANDIDATES:
+            left = max(1, session.expires_at - self._means.clock.now())
+            raise Throttled(Code.TOO_MANY_CANDIDATES, field="new_password", retry_after=left)
+        return count, held
+
+    def _count_candidate(self, session: Session) -> int:
+        """Count a candidate against the session's twenty before it is judged, by compare-and-set."""
+        while True:
+            count, held = self._candidates(session)
+            if self._means.ephemeral.swap(_candidates_key(session), held, str(count + 1).encode(), LIFE):
+                return count + 1
+
+    def _give_back(self, session: Session, counted: int) -> None:
+        self._means.ephemeral.swap(_candidates_key(session), str(counted).encode(), str(counted - 1).encode(), LIFE)
+
+    # ---- PROFILE and ACTIVITY
+
+    def profile(self, present: Present) -> Profile:
+        """Who somebody is here."""
+        person, now = present.person, present.now
+        with self._means.database.read() as looking:
+            joined = organizations.memberships_of(looking, person.id)
+            record = self._means.passwords.find(looking, person.id)
+            bound = apps.of_person(looking, person.id)
+            contacts = people.contacts_of(looking, person.id)
+            codes = self._codes(looking, present)
+        return Profile(
+            person.name,
+            person.user_id,
+            tuple(Membership(one.name, role.value, primary) for one, role, primary in joined),
+            person.language,
+            _moment(record.changed_at, now) if record else None,
+            rules.readiness(_facts(bound, contacts, codes, now)),
+        )
+
+    def activity(self, present: Present, page: int) -> Activity:
+        """A page of somebody's own history, from 1. Beyond its end it is empty."""
+        with self._means.database.read() as looking:
+            found = audit.of_person(looking, present.person.id, PAGE + 1, skip=(page - 1) * PAGE)
+        return Activity(tuple(_happening(one, present) for one in found[:PAGE]), page, len(found) > PAGE)
+
+
+class OwnSessions:
+    """The list of somebody's sessions and known browsers."""
+
+    def __init__(self, *, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def page(self, visit: Visit, present: Present) -> SessionsPage:
+        """Living sessions, the one used last first; and known browsers."""
+        person, now = present.person, present.now
+        with self._database.read() as looking:
+            living = sessions.of_person(looking, person.id, person.stamp, now)
+            known = lanes.of_person(looking, person.id, now, _MOST_KNOWN)
+        here = fingerprint(visit.known_browser)
+        return SessionsPage(
+            tuple(
+                SignedIn(
+                    one.name,
+                    rules.browser_name(one.browser),
+                    one.address,
+                    rules.moment(one.created_at, now),
+                    rules.moment(one.seen_at, now),
+                    one.id == present.session.id,
+                    one.level,
+                )
+                for one in living
+            ),
+            tuple(
+                Known(
+                    one.id[:_SHORT],
+                    rules.browser_name(one.browser),
+                    one.address,
+                    rules.moment(one.created_at, now),
+                    rules.moment(one.seen_at, now),
+                    one.id == here,
+                )
+                for one in known
+            ),
+            present.session.level,
+        )
+
+    def end(self, visit: Visit, present: Present, name: str) -> None:
+        """End one session of one's own. Raises OutOfOrder where it had ended."""
+        with self._database.begin() as transaction:
+            if not sessions.end_named(transaction, present.person.id, name):
+                raise OutOfOrder(Code.NOTHING_TO_END, due="/sessions")
+            audit.add(transaction, _own(Event.SESSION_ENDED, visit, present, {"session": name, "sessions": 1}))
+
+    def end_others(self, visit: Visit, present: Present) -> None:
+        """End every session but the present one. Raises OutOfOrder where there is no other."""
+        person = present.person
+        with self._database.begin() as transaction:
+            living = sessions.of_person(transaction, person.id, person.stamp, present.now)
+            ended = sum(one.id != present.session.id for one in living)
+            sessions.end_all(transaction, person.id, but=present.session.id)
+            if not ended:
+                raise OutOfOrder(Code.NOTHING_TO_END, due="/sessions")
+            audit.add(transaction, _own(Event.SESSION_ENDED, visit, present, {"sessions": ended}))
+
+    def forget(self, visit: Visit, present: Present, name: str) -> None:
+        """Forget a known browser. Raises OutOfOrder where it is not known."""
+        with self._database.begin() as transaction:
+            known = lanes.of_person(transaction, present.person.id, present.now)
+            found = next((one for one in known if one.id[:_SHORT] == name), None)
+            if found is None or not lanes.forget_one(transaction, present.person.id, found.id):
+                raise OutOfOrder(Code.NOTHING_TO_END, due="/sessions")
+            audit.add(transaction, _own(Event.BROWSER_FORGOTTEN, visit, present, {}))
+
+
+def _own(event: Event, visit: Visit, present: Present, details: dict[str, object]) -> Record:
+    shown = {"by": present.session.name, "browser": visit.browser, **details}
+    return Record(event, present.now, present.person.id, "self", "success", "", visit.address, shown)
+
+
+def _candidates_key(session: Session) -> str:
+    # by the name, which stays when a proof gives the session a new id
+    return f"candidates:{session.name}"
+
+
+def _moment(at: int | None, now: int) -> Moment | None:
+    return rules.moment(at, now) if at is not None else None
+
+
+def _app(app: App, now: int) -> Row:
+    names = ("rename", "enable" if app.state is AppState.DISABLED else "disable", "synchronize", "remove")
+    waits = app.usable_from > now
+    return Row(
+        "app",
+        "pending" if waits and app.state is AppState.ACTIVE else app.state.value,
+        app.label,
+        bound=rules.moment(app.bound_at, now),
+        last_used=_moment(app.last_used_at, now),
+        usable_from=rules.moment(app.usable_from, now) if waits else None,
+        actions=tuple(Action(name, f"{HOME}/app/{app.id}/{name}") for name in names),
+    )
+
+
+def _contacts(contacts: tuple[Contact, ...], used: dict[str, int], now: int) -> tuple[Row, ...]:
+    rows = []
+    for contact in contacts:
+        usable = contact.usable(now)
+        same = [other for other in contacts if other.channel is contact.channel]
+        first = next((other for other in same if other.usable(now)), None) == contact
+        kind = "phone" if contact.channel is Channel.SMS else "email"
+        names = ["default"] if usable and not first else []
+        rows.append(
+            Row(
+                contact.channel.value,
+                "active" if usable else "pending",
+                contact.masked,
+                bound=_moment(contact.confirmed_at, now),
+                last_used=_moment(used.get(contact.id), now),
+                usable_from=rules.moment(contact.usable_from, now) if contact.usable_from > now else None,
+                default=first and len(same) > 1,
+                actions=tuple(Action(name, f"{HOME}/{kind}/{contact.id}/{name}") for name in (*names, "remove")),
             )
-            for app in apps.of_person(transaction, person.id)
         )
+    return tuple(rows)
 
 
-def _contacts(transaction: Transaction, present: Present) -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            contact.channel.value,
-            "active" if contact.confirmed_at is not None else "pending",
-            contact.masked,
-            bound_at=contact.confirmed_at,
-            usable_from=contact.usable_from if contact.usable_from > present.now else None,
-        )
-        for contact in people.contacts_of(transaction, present.person.id)
+def _facts(bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int) -> Facts:
+    usable = [contact.channel for contact in contacts if contact.usable(now)]
+    return Facts(
+        apps=sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound),
+        phones=usable.count(Channel.SMS),
+        emails=usable.count(Channel.EMAIL),
+        codes=codes.left if codes and codes.usable_from <= now else 0,
+    )
+
+
+def _happening(record: Record, present: Present) -> Happening:
+    own = record.actor in {"self", present.person.user_id, present.person.canonical_id}
+    return Happening(
+        record.event.value,
+        rules.moment(record.at, present.now),
+        record.outcome,
+        record.reason,
+        record.address,
+        rules.browser_name(str(record.details.get("browser", ""))),
+        "" if own else record.actor,
+        {name: record.details[name] for name in _TOLD if name in record.details},
     )

@@ -12,6 +12,8 @@ class Event(StrEnum):
     SIGN_IN_OK = "authn_login_success"
     SIGNED_OUT = "authn_logout"
     STEPPED_UP = "authn_step_up"
+    SESSION_ENDED = "session_ended"
+    BROWSER_FORGOTTEN = "browser_forgotten"
     SIGN_IN_LOCK = "authn_login_lock"
     UNLOCKED = "authn_login_unlock"
     APP_OK = "authn_token_success"

@@ -63,11 +63,14 @@ def _values(record: Record) -> dict[str, object]:
     }
 
 
-def of_person(transaction: Transaction, person_id: int, limit: int = 100) -> tuple[Record, ...]:
-    """A person's newest events, newest first."""
-    rows = transaction.execute(
-        select(events).where(events.c.person_id == person_id).order_by(events.c.id.desc()).limit(limit)
-    )
+def of_person(
+    transaction: Transaction, person_id: int, limit: int = 100, *, skip: int = 0, only: Sequence[Event] = ()
+) -> tuple[Record, ...]:
+    """A person's newest events, newest first; all after the first ``skip``, or of some kinds only."""
+    found = select(events).where(events.c.person_id == person_id)
+    if only:
+        found = found.where(events.c.event.in_([event.value for event in only]))
+    rows = transaction.execute(found.order_by(events.c.id.desc()).limit(limit).offset(skip))
     return tuple(_record(row) for row in rows)
 
 

@@ -70,6 +70,21 @@ def remember(transaction: Transaction, known: KnownBrowser) -> None:
     transaction.execute(_REMEMBER[transaction.dialect.name], values)
 
 
+def of_person(transaction: Transaction, person_id: int, now: int, limit: int = 1_000) -> tuple[KnownBrowser, ...]:
+    """The browsers in which a person is known, the one seen last first."""
+    known = (browsers.c.person_id == person_id, browsers.c.seen_at > now - KNOWN_LIFE)
+    rows = transaction.execute(select(browsers).where(*known).order_by(browsers.c.seen_at.desc()).limit(limit))
+    return tuple(
+        KnownBrowser(row.id, row.person_id, row.browser, row.address, row.created_at, row.seen_at) for row in rows
+    )
+
+
+def forget_one(transaction: Transaction, person_id: int, browser_id: str) -> bool:
+    """Forget a person in one browser; False where they were not known there."""
+    where = (browsers.c.person_id == person_id, browsers.c.id == browser_id)
+    return transaction.execute(delete(browsers).where(*where)).rowcount == 1
+
+
 def move(transaction: Transaction, browser_id: str, new_id: str) -> None:
     """Give a browser a new cookie; all who are known there stay known."""
     transaction.execute(update(browsers).where(browsers.c.id == browser_id).values(id=new_id))
