@@ -4,13 +4,14 @@
 """
 
 import dataclasses
+import datetime
 import gettext
 import mimetypes
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,22 @@ from flask import Flask, Response, g, jsonify, redirect, render_template, reques
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.foundation.refusals import Code
+from app.journeys.authenticators.model import (
+    Action,
+    Activity,
+    Facts,
+    Happening,
+    Known,
+    Membership,
+    Moment,
+    Overview,
+    PasswordPage,
+    Profile,
+    Row,
+    SessionsPage,
+    SignedIn,
+)
+from app.journeys.authenticators.rules import moment, readiness
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {"en": "English", "de": "Deutsch"}
@@ -192,7 +209,138 @@ MESSAGES = [
 _LONG = "a.very.long.user-id.of.the.kind.that.directories.like.to.give@subsidiary.example.org"
 _WRONG = Refused(Code.PASSWORD_RULES, "new_password", {"broken": _ALL_BROKEN[:1] + _ALL_BROKEN[2:3], "strength": None})
 
+_NOW = 1_790_000_000
+_SIGNED = {
+    "signed": {"user_id": "jane", "idle_in": 900},
+    "idle_at": datetime.datetime.fromtimestamp(_NOW + 900, datetime.UTC),
+    "errors": {},
+}
+_REMEDIES = {"recovery_codes": "/authenticators/recovery-codes", "email": "/authenticators/email/new"}
+
+
+def _since(ago: int) -> Moment:
+    return moment(_NOW - ago, _NOW)
+
+
+def _actions(at: str, *names: str) -> tuple[Action, ...]:
+    return tuple(Action(name, f"/authenticators/{at}/{name}") for name in names)
+
+
+_ROWS = (
+    Row(
+        "password",
+        "active",
+        bound=_since(40 * 86_400),
+        last_used=_since(5),
+        actions=(Action("change_password", "/authenticators/password"),),
+    ),
+    Row(
+        "app",
+        "active",
+        "Phone",
+        bound=_since(400 * 86_400),
+        last_used=_since(3 * 86_400),
+        actions=_actions("app/1", "rename", "disable", "synchronize", "remove"),
+    ),
+    Row(
+        "app",
+        "pending",
+        "An old tablet with a label that is as long as labels may be here.",
+        bound=_since(7_200),
+        usable_from=_since(-79_200),
+        actions=_actions("app/2", "rename", "disable", "synchronize", "remove"),
+    ),
+    Row("app", "disabled", "Work", bound=_since(86_400), actions=_actions("app/3", "rename", "enable", "remove")),
+    Row("sms", "active", "••• ••• 67", bound=_since(86_400), default=True, actions=_actions("phone/1", "remove")),
+    Row("email", "pending", "j•••@e•••.org", actions=_actions("email/1", "remove")),
+    Row(
+        "recovery_codes",
+        "active",
+        bound=_since(86_400),
+        left=7,
+        actions=(Action("recovery_codes", "/authenticators/recovery-codes"),),
+    ),
+)
+_ADD = [Action(name, f"/{name}") for name in ("add_app", "replace_app", "add_phone", "add_email", "rehearse")]
+_RICH, _POOR = readiness(Facts(2, 1, 1, 7)), readiness(Facts(1, 1, 0, 0))
+_OWN_PASSWORD = {
+    "page": PasswordPage(_RULES, "minlength: 12; maxlength: 256; allowed: ascii-printable;"),  # type: ignore[arg-type]
+    "everywhere": True,
+}
+_FIREFOX, _NAMELESS = ("Firefox", "Linux"), ("", "")
+
+
+def _happening(event: str, ago: int, outcome: str = "success", actor: str = "", **details: Any) -> Happening:
+    reason = str(details.pop("reason", ""))
+    return Happening(event, _since(ago), outcome, reason, "2001:db8::7", _FIREFOX, actor, details)
+
+
+_HISTORY = (
+    _happening("authn_login_success", 5, level=2),
+    _happening("authn_token_success", 6, journey="sign_in"),
+    _happening("authn_token_fail", 66, "failure", reason="clock_off"),
+    _happening("authn_login_unlock", 3_600, actor="sam", reason="operator"),
+    _happening("authn_login_unlock", 3_700, actor="operator", reason="operator"),
+    _happening("authn_password_change", 90_000, reason="changed"),
+)
+
+
+def _sessions_page(level: int = 2) -> SessionsPage:
+    return SessionsPage(
+        (
+            SignedIn("a", _FIREFOX, "192.0.2.10", _since(600), _since(3), this=True, level=level),
+            SignedIn("b", ("Safari", "iPhone"), "2001:db8::7", _since(9_000), _since(400), this=False, level=1),
+        ),
+        (
+            Known("c", _FIREFOX, "192.0.2.10", _since(86_400), _since(600), this=True),
+            Known("d", _NAMELESS, "198.51.100.20", _since(86_400 * 90), _since(86_400 * 40), this=False),
+        ),
+        level,
+    )
+
+
+def _signed(template: str, status: int = 200, **context: Any) -> Case:
+    return Case(f"authenticators/{template}.html", {**_SIGNED, **context}, status, "/authenticators")
+
+
+def _overview(page: Overview, done: str = "") -> Case:
+    return _signed("overview", page=page, add=_ADD, remedies=_REMEDIES, done=done)
+
+
 CASES: dict[str, Case] = {
+    "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
+    "authenticators-poor": _overview(
+        Overview((replace(_ROWS[0], state="locked"), replace(_ROWS[1], last_used=None)), 1, _POOR, _since(-40_000)),
+        "password",
+    ),
+    "change-password": _signed("password", **_OWN_PASSWORD),
+    "change-password-wrong": _signed(
+        "password", 422, **{**_OWN_PASSWORD, **_one(Code.WRONG_PASSWORD, "current_password")}
+    ),
+    "change-password-two-errors": _signed(
+        "password", 422, **{**_OWN_PASSWORD, "errors": _errors(Refused(Code.MISSING, "current_password"), _WRONG)}
+    ),
+    "change-password-over": _signed(
+        "password", 429, **{**_OWN_PASSWORD, **_one(Code.TOO_MANY_CANDIDATES, "new_password", 20_000)}
+    ),
+    "profile": _signed(
+        "profile",
+        page=Profile(
+            "Jane Doe",
+            _LONG,
+            (Membership("default", "member", primary=True), Membership("Subsidiary Ltd", "support", primary=False)),
+            "",
+            _since(40 * 86_400),
+            _RICH,
+        ),
+        remedies=_REMEDIES,
+    ),
+    "activity": _signed("activity", page=Activity(_HISTORY, 2, more=True)),
+    "activity-empty": _signed("activity", page=Activity((), 1, more=False)),
+    "sessions": _signed("sessions", page=_sessions_page(), done="session"),
+    "sessions-level-1": _signed("sessions", page=_sessions_page(1), done=""),
+    "sessions-missing": _signed("sessions", 422, page=_sessions_page(), done="", **_one(Code.MISSING, "name")),
+    "409-ended": _refusal(409, Code.NOTHING_TO_END, due="/sessions"),
     "sign-in": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in"),
     "sign-in-missing": Case("signin/user_id.html", {"user_id": "", **_one(Code.MISSING, "user_id")}, 422, "/sign-in"),
     "sign-in-demo": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in", demo=True),
