@@ -321,9 +321,8 @@ if (idle) {
   };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    button.setAttribute("aria-disabled", "true");
     try {
-      const answer = await fetch(idle.dataset.extend, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       if (answer.status === 409) ends = 0;
       if (answer.ok) {
         const until = clock() + (await answer.json()).idle_in;
@@ -338,7 +337,7 @@ if (idle) {
     } catch {
       // the network is away for a moment: the button is free for another press
     }
-    button.removeAttribute("aria-disabled");
+    release(form);
   });
   idle.addEventListener("cancel", (event) => { // Escape means the same as the button: it is no way to lose the warning
     event.preventDefault();

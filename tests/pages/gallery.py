@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import datetime
 import gettext
 import mimetypes
 import threading
@@ -12,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +212,7 @@ _WRONG = Refused(Code.PASSWORD_RULES, "new_password", {"broken": _ALL_BROKEN[:1]
 _NOW = 1_790_000_000
 _SIGNED = {
     "signed": {"user_id": "jane", "idle_in": 900},
-    "idle_at": datetime.datetime.fromtimestamp(_NOW + 900, datetime.UTC),
+    "idle_at": datetime.fromtimestamp(_NOW + 900, UTC),
     "errors": {},
 }
 _REMEDIES = {"recovery_codes": "/authenticators/recovery-codes", "email": "/authenticators/email/new"}
@@ -263,7 +263,7 @@ _ROWS = (
 )
 _ADD = [Action(name, f"/{name}") for name in ("add_app", "replace_app", "add_phone", "add_email", "rehearse")]
 _RICH, _POOR = readiness(Facts(2, 1, 1, 7)), readiness(Facts(1, 1, 0, 0))
-_OWN_PASSWORD = {
+_OWN_PASSWORD: dict[str, Any] = {
     "page": PasswordPage(_RULES, "minlength: 12; maxlength: 256; allowed: ascii-printable;"),  # type: ignore[arg-type]
     "everywhere": True,
 }
@@ -299,7 +299,7 @@ def _sessions_page(level: int = 2) -> SessionsPage:
     )
 
 
-def _signed(template: str, status: int = 200, **context: Any) -> Case:
+def _signed(template: str, status: int = 200, /, **context: Any) -> Case:
     return Case(f"authenticators/{template}.html", {**_SIGNED, **context}, status, "/authenticators")
 
 

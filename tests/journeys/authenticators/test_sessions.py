@@ -27,7 +27,9 @@ def names(page, what="session"):
 
 
 def name_of_other(page, what="session"):
-    return re.search(rf'data-{what}="([^"]+)">', page)[1]
+    found = re.search(rf'data-{what}="([^"]+)">', page)
+    assert found
+    return found[1]
 
 
 def test_the_list_says_where_somebody_is_signed_in_and_which_is_this_one(one_portal, browser, other):
