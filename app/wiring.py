@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -11,6 +12,7 @@ from flask import Flask
 from app.factors.password.blocklist import Blocklist
 from app.factors.password.service import Passwords
 from app.factors.pin.service import Pins
+from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import Chance, SystemChance
 from app.foundation.clock import Clock, SystemClock
@@ -25,6 +27,7 @@ from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
 from app.journeys.administration.model import NotDone
 from app.journeys.authenticators import views as authenticators_views
+from app.journeys.authenticators.model import SavedCodes
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
@@ -32,6 +35,8 @@ from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.recovery import views as recovery_views
 from app.journeys.recovery.service import Recovery, RecoveryMeans
+from app.journeys.recovery_codes import views as recovery_codes_views
+from app.journeys.recovery_codes.service import OwnCodes
 from app.journeys.signin import views as signin_views
 from app.journeys.signin.service import SignIn, SignInMeans, StepUp
 from app.records.attempts.service import AddressLimits, Tries
@@ -47,10 +52,13 @@ from app.records.people.model import Status
 from app.steps.app_code import AppCodes
 from app.steps.change import Changes
 from app.steps.claim import Claims
+from app.steps.code_set import CodeSets
+from app.steps.lane_link import LaneLinks
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans
 from app.steps.presence import Presence
+from app.steps.saved_code import SavedCodes
 
 THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
@@ -81,6 +89,7 @@ class Means:
     apps: AuthenticatorApps
     pins: Pins
     passwords: Passwords
+    codes: RecoveryCodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,9 @@ class Steps:
     new_password: NewPassword
     presence: Presence
     changes: Changes
+    saved_codes: SavedCodes
+    code_sets: CodeSets
+    lane_links: LaneLinks
 
 
 def build_foundation(
@@ -168,6 +180,7 @@ def build_means(base: Foundation) -> Means:
             tries=tries,
             outbox=outbox,
         ),
+        codes=RecoveryCodes(base.hasher, base.keyring, base.chance),
     )
 
 
@@ -176,6 +189,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
     claims = Claims(
         database=base.database, flows=means.flows, tries=means.tries, limits=means.limits, outbox=means.outbox
     )
+    changes = Changes(outbox=means.outbox)
     return Steps(
         claims=claims,
         password=PasswordStep(
@@ -203,7 +217,33 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             database=base.database, flows=means.flows, passwords=means.passwords, brand=base.settings.brand_name
         ),
         presence=Presence(database=base.database, tries=means.tries, chance=base.chance, clock=base.clock),
-        changes=Changes(outbox=means.outbox),
+        changes=changes,
+        saved_codes=SavedCodes(
+            database=base.database,
+            codes=means.codes,
+            tries=means.tries,
+            limits=means.limits,
+            claims=claims,
+            changes=changes,
+            clock=base.clock,
+        ),
+        code_sets=CodeSets(
+            database=base.database,
+            codes=means.codes,
+            changes=changes,
+            ephemeral=base.ephemeral,
+            keyring=base.keyring,
+            clock=base.clock,
+        ),
+        lane_links=LaneLinks(
+            database=base.database,
+            claims=claims,
+            tries=means.tries,
+            outbox=means.outbox,
+            chance=base.chance,
+            clock=base.clock,
+            messages_per_hour=base.settings.limit_messages_per_hour,
+        ),
     )
 
 
@@ -224,6 +264,8 @@ def build_web(base: Foundation, means: Means) -> Flask:
         claims=steps.claims,
         password=steps.password,
         app_codes=steps.app_codes,
+        codes=means.codes,
+        saved_codes=steps.saved_codes,
         pins=steps.pins,
         new_password=steps.new_password,
         presence=steps.presence,
@@ -239,6 +281,8 @@ def build_web(base: Foundation, means: Means) -> Flask:
             clock=base.clock,
             claims=steps.claims,
             app_codes=steps.app_codes,
+            saved_codes=steps.saved_codes,
+            lane_links=steps.lane_links,
             pins=steps.pins,
             new_password=steps.new_password,
         )
@@ -250,7 +294,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     callbacks = Callbacks(base.database, settings.twilio_auth_token, settings.public_url, base.clock)
     watching = operations_views.blueprint(operations, callbacks, metrics, settings, base.clock)
     app.register_blueprint(signin_views.blueprint(SignIn(sign_in_means), steps.presence))
-    app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means)))
+    app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means), steps.presence))
     app.register_blueprint(recovery_views.blueprint(recovery))
     authenticators = Authenticators(
         AuthenticatorsMeans(
@@ -263,11 +307,14 @@ def build_web(base: Foundation, means: Means) -> Flask:
             password=steps.password,
             new_password=steps.new_password,
             presence=steps.presence,
+            saved_codes=_saved_codes_of(means.codes),
         )
     )
     app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
     own_sessions = OwnSessions(database=base.database, clock=base.clock)
     app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))
+    own_codes = OwnCodes(database=base.database, code_sets=steps.code_sets, limits=means.limits)
+    app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:
@@ -280,6 +327,18 @@ def build_web(base: Foundation, means: Means) -> Flask:
         )
         app.register_blueprint(demo_views.blueprint(desk, qr_svg))
     return app
+
+
+def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], SavedCodes | None]:
+    """What the AUTHENTICATORS page shows of a set of recovery codes."""
+
+    def saved_codes(looking: Transaction, person_id: int) -> SavedCodes | None:
+        standing = codes.standing(looking, person_id)
+        if standing is None:
+            return None
+        return SavedCodes(standing.left, standing.made_at, standing.usable_from, standing.last_used_at)
+
+    return saved_codes
 
 
 def build_worker(base: Foundation) -> Worker:

@@ -33,6 +33,7 @@ class Guard(StrEnum):
     SESSION = "session"  # somebody is signed in
     DEMO = "demo"  # the demo alone has it, on this machine alone
     OPERATORS = "operators"  # this machine itself, or the bearer token
+    LINK = "link"  # the token of a link that was mailed
     SIGNED = "signed"  # the provider's signature
 
 
@@ -63,6 +64,7 @@ DOORS = (
     _door("/sign-in", "GET POST", Guard.PUBLIC, "user_id"),
     _door("/sign-in/password", "GET POST", Guard.STEP, "password", stand="sign-in/password"),
     _door("/sign-in/verify", "GET POST", Guard.STEP, "code", stand="sign-in/verify"),
+    _door("/sign-in/code", "GET POST", Guard.STEP, "code", stand="sign-in/verify"),
     _door("/sign-in/alternative", "GET POST", Guard.STEP, "channel", stand="sign-in/verify"),
     _door("/sign-in/pin", "GET POST", Guard.STEP, "pin", stand="sign-in/pin"),
     _door("/sign-in/pin/status", "GET", Guard.STEP, stand="sign-in/pin"),
@@ -89,11 +91,18 @@ DOORS = (
     _door("/sessions/extend", "POST", Guard.SESSION),
     _door("/.well-known/change-password", "GET", Guard.PUBLIC),
     _door("/step-up", "GET POST", Guard.SESSION, "code"),
+    _door("/authenticators/recovery-codes", "GET POST", Guard.SESSION, "stolen"),
+    _door("/authenticators/recovery-codes/saved", "GET POST", Guard.SESSION),
+    _door("/authenticators/recovery-codes/download", "GET", Guard.SESSION),
+    _door("/step-up/code", "GET POST", Guard.SESSION, "code"),
     _door("/step-up/alternative", "GET POST", Guard.SESSION, "channel"),
     _door("/step-up/pin", "GET POST", Guard.SESSION, "pin"),
     _door("/step-up/pin/status", "GET", Guard.SESSION),
     _door("/recovery", "GET POST", Guard.PUBLIC, "user_id"),
     _door("/recovery/token", "GET POST", Guard.STEP, "code", stand="recovery/token"),
+    _door("/recovery/code", "GET POST", Guard.STEP, "code", stand="recovery/token"),
+    _door("/recovery/link", "GET POST", Guard.PUBLIC, "user_id"),
+    _door("/recovery/link/<token>", "GET POST", Guard.LINK, example="/recovery/link/" + "x" * 43),
     _door("/recovery/other-ways", "GET", Guard.PUBLIC),
     _door("/recovery/pin", "GET POST", Guard.STEP, "pin", stand="recovery/pin"),
     _door("/recovery/pin/send", "GET POST", Guard.STEP, "channel", stand="recovery/pin"),

@@ -90,6 +90,13 @@ class Portal:
                 )
         return person
 
+    def add_codes(self, person: Person, *, usable_in: int = 0) -> tuple[str, ...]:
+        """Ten saved codes; ``usable_in`` seconds until they may serve a recovery."""
+        now, new = self.base.clock.now(), self.means.codes.draw()
+        with self.base.database.begin() as transaction:
+            self.means.codes.bind(transaction, person_id=person.id, new=new, now=now, usable_from=now + usable_in)
+        return new.codes
+
     def code(self, user_id: str, offset: int = 0) -> str:
         """What the person's app shows, or showed so many steps from now."""
         return totp.hotp(self.seeds[user_id], totp.step_at(self.base.clock.now()) + offset)
@@ -199,6 +206,15 @@ class Browser:
     def recover_to_pin(self, portal: Portal, user_id: str) -> TestResponse:
         self.recover_to_token(user_id)
         response = self.post("/recovery/token", code=portal.code(user_id))
+        assert response.status_code == 303, response.text
+        self.get("/recovery/pin")
+        return response
+
+    def recover_to_pin_by_code(self, user_id: str, code: str) -> TestResponse:
+        """By a saved code."""
+        self.recover_to_token(user_id)
+        self.get("/recovery/code")
+        response = self.post("/recovery/code", code=code)
         assert response.status_code == 303, response.text
         self.get("/recovery/pin")
         return response

@@ -165,6 +165,14 @@ def test_a_page_of_somebody_signed_in_opens_to_nobody_else(house, door):
             assert (answer.status_code, 'href="/sign-in"' in answer.text) == (409, True)
 
 
+@pytest.mark.parametrize("door", own(Guard.LINK), ids=ids)
+def test_a_mailed_links_door_opens_to_its_token_alone(house, door):
+    browser = house.browser()
+    answer = browser.get(door.path)
+    assert (answer.status_code, answer.location != door.path) == (303, True)
+    assert browser.post(door.path).status_code == 409
+
+
 @pytest.mark.parametrize("door", own(Guard.DEMO), ids=ids)
 def test_the_demos_doors_are_the_demos_and_this_machines_alone(house, demo, door):
     for method in sorted(door.methods):
@@ -230,7 +238,7 @@ LATER = {"test"}  # for the administrator's test message, which a later issue bu
 
 
 def test_every_template_that_is_named_exists_and_every_one_that_exists_is_named():
-    pages = {text for text in texts() if re.fullmatch(r"[a-z_/]+\.html", text)}
+    pages = {text for text in texts() if re.fullmatch(r"[a-z_/]+\.(html|txt)", text)}
     letters = {
         f"messages/{name}.{channel}.txt"
         for name in {Path(name).name.partition(".")[0] for name in templates() if name.startswith("messages/")}

@@ -12,11 +12,14 @@ class Code(StrEnum):
     BAD_CHARACTERS = "bad_characters"
     NOT_A_CODE = "not_a_code"
     NOT_A_CHANNEL = "not_a_channel"
+    NOT_A_SAVED_CODE = "not_a_saved_code"
     # a judgement: 422, beside the field
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, not a secret
     WRONG_CODE = "wrong_code"
     CODE_USED = "code_used"
     CLOCK_OFF = "clock_off"
+    WRONG_SAVED_CODE = "wrong_saved_code"
+    SAVED_CODE_USED = "saved_code_used"
     WRONG_PIN = "wrong_pin"
     PIN_EXPIRED = "pin_expired"
     PIN_SPENT = "pin_spent"
@@ -33,6 +36,8 @@ class Code(StrEnum):
     PROOF_OLD = "proof_old"
     HELD_BACK = "held_back"
     NOTHING_TO_END = "nothing_to_end"
+    LINK_OVER = "link_over"
+    NOTHING_SHOWN = "nothing_shown"
     # throttled: 429 with Retry-After
     TOO_MANY_TRIES = "too_many_tries"
     TOO_MANY_STARTS = "too_many_starts"

@@ -88,11 +88,11 @@ class SlowHasher:
         return f"{salt}${_b64(self.raw(secret, salt))}"
 
     def raw(self, secret: bytes, salt: str) -> bytes:
-        """The bare 32 bytes under a salt of ``salt()``, at the cost that stands in it. Raises Unavailable."""
+        """The bare 32 bytes under a salt of ``salt()``; a cheaper one costs what all cost. Raises Unavailable."""
         recipe = _argon2id(f"{salt}${_b64(bytes(TAG))}")
         if recipe is None:
             raise ValueError("not a salt of a slow hasher")
-        return self._pool.run(lambda: _compute(secret, recipe))
+        return self._pool.run(lambda: self._computed(secret, recipe))
 
     def verify(self, phc: str, secret: bytes) -> bool:
         """Whether a secret fits; False for what is no hash at all, at the same cost. Raises Unavailable."""
@@ -122,12 +122,15 @@ class SlowHasher:
             computed = hashlib.pbkdf2_hmac("sha256", secret, imported.salt, imported.rounds)
             return hmac.compare_digest(computed, imported.tag)
         recipe = _argon2id(phc) or self._dummy
-        fits = hmac.compare_digest(_compute(secret, recipe), recipe.tag)
+        return hmac.compare_digest(self._computed(secret, recipe), recipe.tag)
+
+    def _computed(self, secret: bytes, recipe: "_Argon2id") -> bytes:
+        computed = _compute(secret, recipe)
         # After the parameters were raised, those who have not signed in since would answer sooner than nobody does.
         missing = (self._memory * self._passes - recipe.memory * recipe.passes) // self._passes
         if missing >= 8:  # KiB: RFC 9106 sec. 3.1 asks for 8 times the lanes
             _compute(secret, _Argon2id(missing, self._passes, 1, self._dummy.salt, self._dummy.tag))
-        return fits
+        return computed
 
 
 def acceptable(phc: str) -> bool:

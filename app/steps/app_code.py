@@ -58,17 +58,19 @@ class AppCodes:
         Counted in a write of its own before it is judged. Raises Throttled; Wrong with what the code was, if
         not right: wrong, used before, or of another time (security rule 7).
         """
-        self._limits.may_guess(visit)
         now = self._clock.now()
         with self._database.read() as looking:
             person = self._claims.person(looking, flow)
             usable = self._apps.usable(looking, person.id if person else None, now)
             door = door_of(looking, visit, flow, at, now)
+        if door is not Door.LANE:  # what one machine may use up of the installation's is nothing to a lane
+            self._limits.may_guess(visit)
         spent = self._tries.spend(subject_of(flow), Factor.APP, door, codes_at_once=codes_at_once(usable))
         match = self._apps.recognise(usable, code, now)
         outcome, result = self._settle(visit, flow, person, spent, match if spent.judged else None, now, then)
         if outcome.finding is not Finding.ACCEPTED:
-            self._limits.guessed_wrong(visit)
+            if door is not Door.LANE:
+                self._limits.guessed_wrong(visit)
             raise _wrong_code(outcome)
         return result[0], now
 

@@ -29,17 +29,23 @@ class Claims:
 
     def begin(self, visit: Visit, course: Course, state: str, typed: str, **notes: Any) -> tuple[str, Held]:
         """A flow for a typed User ID: its cookie and itself. Raises Wrong, Throttled, Unavailable."""
+        canonical, person = self.found(visit, course.purpose, typed)
+        return self._create(visit, course, state, canonical, typed.strip(), person, notes)
+
+    def found(self, visit: Visit, purpose: str, typed: str) -> tuple[str, Person | None]:
+        """A typed User ID in its one spelling, and who that is: None for somebody unknown or inactive.
+
+        Counts a start against the visitor's address. Raises Wrong, Throttled.
+        """
         try:
             canonical = canonical_user_id(typed)
         except BadUserId as error:
             code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
             raise Wrong(code, field="user_id") from None
-        self._limits.start(visit, course.purpose)
+        self._limits.start(visit, purpose)
         with self._database.read() as looking:
             person = people.find(looking, canonical)
-        if person is not None and person.status is not Status.ACTIVE:
-            person = None
-        return self._create(visit, course, state, canonical, typed.strip(), person, notes)
+        return canonical, person if person is not None and person.status is Status.ACTIVE else None
 
     def begin_as(self, visit: Visit, course: Course, state: str, person: Person, **notes: Any) -> tuple[str, Held]:
         """A flow for somebody who is known already: signed in, or by a link."""

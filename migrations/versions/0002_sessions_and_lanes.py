@@ -37,6 +37,21 @@ def upgrade() -> None:
     with op.batch_alter_table('lane_links', schema=None) as batch_op:
         batch_op.create_index('ix_lane_links_person_id', ['person_id'], unique=False)
 
+    op.create_table('recovery_code_sets',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('salt', sa.String(length=128), nullable=False),
+    sa.Column('digest_key', sa.String(length=32), nullable=False),
+    sa.Column('made_at', sa.BigInteger(), nullable=False),
+    sa.Column('usable_from', sa.BigInteger(), nullable=False),
+    sa.Column('voided_at', sa.BigInteger(), nullable=True),
+    sa.Column('serves_until', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_recovery_code_sets_person_id_people')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_recovery_code_sets'))
+    )
+    with op.batch_alter_table('recovery_code_sets', schema=None) as batch_op:
+        batch_op.create_index('ix_recovery_code_sets_person_id', ['person_id'], unique=False)
+
     op.create_table('sessions',
     sa.Column('id', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=32), nullable=False),
@@ -54,6 +69,13 @@ def upgrade() -> None:
         batch_op.create_index('ix_sessions_created_at', ['created_at'], unique=False)
         batch_op.create_index('ix_sessions_person_id', ['person_id'], unique=False)
 
+    op.create_table('recovery_codes',
+    sa.Column('set_id', sa.String(length=32), nullable=False),
+    sa.Column('digest', sa.String(length=64), nullable=False),
+    sa.Column('used_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['set_id'], ['recovery_code_sets.id'], name=op.f('fk_recovery_codes_set_id_recovery_code_sets')),
+    sa.PrimaryKeyConstraint('set_id', 'digest', name=op.f('pk_recovery_codes'))
+    )
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.add_column(sa.Column('recovered_at', sa.BigInteger(), nullable=True))
 

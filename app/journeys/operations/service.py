@@ -11,6 +11,7 @@ from app.foundation.sql import Database
 from app.records.delivery import store as outbox
 from app.records.delivery.outbox import Outbox
 from app.records.flows import store as grants
+from app.records.lanes import store as lanes
 
 _KEPT = 86_400  # seconds after which a grant and a burned time-step are of no use to anybody
 _MESSAGES_KEPT = 90 * 86_400  # for support, who asks what became of a message; its text was wiped when it left
@@ -28,6 +29,7 @@ class Housekeeping:
         now = self._clock.now()
         with self._database.begin() as transaction:
             gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
+            gone += lanes.forget(transaction, now)
             return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)
 
 

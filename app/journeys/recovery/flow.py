@@ -3,6 +3,7 @@
     token → pin → password → done
              └──→ closed, after the fifth wrong PIN
 
+In ``token`` a saved code is good as well as one of an app; their pages stand side by side.
 "Alternative Authentication" chooses where the PIN goes; it is data inside the state ``pin`` and completes nothing.
 """
 
@@ -10,8 +11,10 @@ from enum import StrEnum
 
 from app.records.flows.model import Course
 
-APP = "app"  # the names of the two proofs
+APP = "app"  # the names of the proofs
+RECOVERY_CODE = "recovery_code"
 PIN = "pin"
+_FIRST = frozenset({APP, RECOVERY_CODE})  # either of them is the first
 
 
 class State(StrEnum):
@@ -32,7 +35,7 @@ COURSE = Course(
         State.PASSWORD: "/recovery/password",
         State.DONE: "/recovery/done",
     },
-    needed={State.PIN: (APP,), State.PASSWORD: (APP, PIN)},
+    needed={State.PIN: (_FIRST,), State.PASSWORD: (_FIRST, PIN)},
     ends=frozenset({State.DONE}),
     finishing=frozenset({State.PASSWORD}),
     after="/sign-in",

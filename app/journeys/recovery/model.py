@@ -24,3 +24,4 @@ class Done:
     told: tuple[Way, ...]
     recoveries_ended: int
     user_id: str
+    codes_left: int | None  # where a saved code was used

@@ -3,13 +3,16 @@
 Each method is one use case. They take the flow's cookie and return the next one; refusals are exceptions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
+from app.factors.recovery_code.model import Use
 from app.foundation.clock import Clock
 from app.foundation.refusals import Code, OutOfOrder, StoreAway
 from app.foundation.sql import Database, Transaction
@@ -30,14 +33,18 @@ from app.records.people.model import Channel, Contact, Person, canonical_user_id
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, own_record
 from app.steps.lane import LANE
+from app.steps.lane_link import LaneLinks
 from app.steps.new_password import NewPassword
 from app.steps.pin import PinMeans, PinStep
+from app.steps.saved_code import SavedCodes
 
 log = structlog.get_logger()
 
 # with so many failed codes in a day, a mailbox alone no longer gets the PIN where there is a phone (security rule 2)
 _SUSPICIOUS_FAILURES = 5
 _SIGN_IN = "sign_in"
+_CODES_LEFT = "codes_left"  # a note, where a saved code was used
+_FirstPin = Callable[[Transaction, Person], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class RecoveryMeans:
     clock: Clock
     claims: Claims
     app_codes: AppCodes
+    saved_codes: SavedCodes
+    lane_links: LaneLinks
     pins: PinMeans
     new_password: NewPassword
 
@@ -70,6 +79,8 @@ class Recovery:
         self._clock = means.clock
         self._claims = means.claims
         self._app_codes = means.app_codes
+        self._saved_codes = means.saved_codes
+        self._links = means.lane_links
         self._new_password = means.new_password
         self._pins = PinStep(means.pins, course=COURSE, at=Door.RECOVERY, contacts=self._contacts, after=State.PASSWORD)
 
@@ -78,6 +89,20 @@ class Recovery:
     def start(self, visit: Visit, typed: str) -> str:
         """Begin a flow for a User ID, known or not. Returns its cookie."""
         return self._claims.begin(visit, COURSE, State.TOKEN, typed)[0]
+
+    # ---- in a lane of one's own (security rule 1)
+
+    def ask_link(self, visit: Visit, typed: str) -> None:
+        """Mail a link to whoever it is, if to anybody."""
+        self._links.ask(visit, typed)
+
+    def look_at_link(self, token: str) -> None:
+        """Nothing, where the link is good. Raises OutOfOrder."""
+        self._links.look(token)
+
+    def open_link(self, visit: Visit, token: str) -> str:
+        """Spend a link and begin a flow in its owner's lane. Returns its cookie."""
+        return self._links.open(visit, token, COURSE, State.TOKEN)
 
     # ---- where a visitor stands
 
@@ -109,20 +134,49 @@ class Recovery:
     def prove_app(self, visit: Visit, cookie: str | None, sign_in_cookie: str | None, typed: str) -> str:
         """Judge an app code; if right, queue the PIN. Returns the flow's new cookie."""
         code = self._app_codes.shape(typed)
+
+        def prove(flow: Flow, first_pin: _FirstPin) -> tuple[dict[str, Any], Proof]:
+            notes, now = self._app_codes.prove(
+                visit, flow, Door.RECOVERY, code, lambda transaction, person, _: first_pin(transaction, person)
+            )
+            return notes, Proof(APP, now)
+
+        return self._first(visit, cookie, sign_in_cookie, prove)
+
+    def prove_code(self, visit: Visit, cookie: str | None, sign_in_cookie: str | None, typed: str) -> str:
+        """Judge a saved code; if right, it is spent and the PIN queued. Returns the flow's new cookie."""
+        code = self._saved_codes.shape(typed)
+
+        def prove(flow: Flow, first_pin: _FirstPin) -> tuple[dict[str, Any], Proof]:
+            notes, proof = self._saved_codes.prove(
+                visit,
+                flow,
+                Door.RECOVERY,
+                Use.RECOVERY,
+                code,
+                lambda transaction, person, _: first_pin(transaction, person),
+            )
+            return {**notes, _CODES_LEFT: proof.left}, Proof(proof.factor, proof.at)
+
+        return self._first(visit, cookie, sign_in_cookie, prove)
+
+    def _first(
+        self,
+        visit: Visit,
+        cookie: str | None,
+        sign_in_cookie: str | None,
+        prove: Callable[[Flow, _FirstPin], tuple[dict[str, Any], Proof]],
+    ) -> str:
         self._limits.attempt(visit)
         carried = self._carried(cookie, sign_in_cookie)
         if carried is not None:
             _, held = self._claims.begin(visit, COURSE, State.TOKEN, canonical_user_id(carried.flow.user_id))
         else:
             held = self._at(cookie, State.TOKEN)
-        notes, now = self._app_codes.prove(
-            visit,
-            held.flow,
-            Door.RECOVERY,
-            code,
-            lambda transaction, person, _: self._pins.first(transaction, visit, held.flow, person),
+        notes, proof = prove(
+            held.flow, lambda transaction, person: self._pins.first(transaction, visit, held.flow, person)
         )
-        advanced = self._flows.advance(held, state=State.PIN, proof=Proof(APP, now), **notes)
+        advanced = self._flows.advance(held, state=State.PIN, proof=proof, **notes)
         if advanced is None:
             self._pins.withdraw(notes)
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.PIN))
@@ -231,7 +285,7 @@ class Recovery:
         """What the last page tells."""
         flow = self._at(cookie, State.DONE).flow
         told = tuple(Way(channel, destination) for channel, destination in flow.notes["told"])
-        return Done(flow.notes["kind"], told, flow.notes["ended"], flow.user_id)
+        return Done(flow.notes["kind"], told, flow.notes["ended"], flow.user_id, flow.notes.get(_CODES_LEFT))
 
     def _why_not_unlock(self, transaction: Transaction, person: Person) -> Code | None:
         record = self._passwords.find(transaction, person.id)

@@ -2,13 +2,14 @@
 
 from flask import Blueprint, Response, jsonify, redirect, request
 
-from app.foundation.refusals import Refusal, Throttled, Wrong
+from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
 from app.foundation.web.application import refuse_with, render, visit
 from app.foundation.web.browser import RECOVERY, SIGN_IN, clear_cookie, read_cookie, write_cookie
 from app.journeys.recovery.flow import COURSE, State
 from app.journeys.recovery.forms import CodeForm, PasswordForm, PinForm, SendForm, UserIdForm
 from app.journeys.recovery.service import Recovery
 from app.records.people.model import USER_ID_MAX
+from app.steps.lane_link import LINK_PAGE
 
 _PIN_PATHS = {
     "enter": "/recovery/pin",
@@ -56,6 +57,56 @@ def blueprint(recovery: Recovery) -> Blueprint:
             user_id = recovery.carried_user_id(held, carrier) or recovery.at(held, State.TOKEN).user_id
             return refuse_with("recovery/token.html", refusal, {"user_id": user_id})
         response = _to(State.PIN, cookie)
+        clear_cookie(response, SIGN_IN)
+        return response
+
+    @doors.get("/recovery/code")
+    def code_page() -> Response:
+        carried = recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN))
+        user_id = carried or recovery.at(read_cookie(RECOVERY), State.TOKEN).user_id
+        return render("recovery/code.html", {"user_id": user_id, "errors": {}})
+
+    @doors.post("/recovery/code")
+    def prove_code() -> Response:
+        form = CodeForm()
+        held, carrier = read_cookie(RECOVERY), read_cookie(SIGN_IN)
+        try:
+            cookie = recovery.prove_code(visit(), held, carrier, form.text("code"))
+        except (Wrong, Throttled) as refusal:
+            user_id = recovery.carried_user_id(held, carrier) or recovery.at(held, State.TOKEN).user_id
+            return refuse_with("recovery/code.html", refusal, {"user_id": user_id})
+        response = _to(State.PIN, cookie)
+        clear_cookie(response, SIGN_IN)
+        return response
+
+    @doors.get(LINK_PAGE)
+    def link_page() -> Response:
+        # what was asked for is told in the address: nothing here depends on whom it was asked for
+        news = request.args.get("news", "")
+        return render("recovery/link.html", {"user_id": "", "news": news, "errors": {}})
+
+    @doors.post(LINK_PAGE)
+    def ask_link() -> Response:
+        form = UserIdForm()
+        typed = form.text("user_id")
+        try:
+            recovery.ask_link(visit(), typed)
+        except (Wrong, Throttled) as refusal:
+            return refuse_with("recovery/link.html", refusal, {"user_id": typed[:USER_ID_MAX], "news": ""})
+        return redirect(f"{LINK_PAGE}?news=asked", 303)  # type: ignore[return-value]
+
+    @doors.get(f"{LINK_PAGE}/<token>")
+    def link_opened(token: str) -> Response:
+        try:
+            recovery.look_at_link(token)
+        except OutOfOrder:
+            return redirect(f"{LINK_PAGE}?news=over", 303)  # type: ignore[return-value]
+        return render("recovery/link_open.html", {"token": token, "errors": {}})
+
+    @doors.post(f"{LINK_PAGE}/<token>")
+    def open_link(token: str) -> Response:
+        UserIdForm()
+        response = _to(State.TOKEN, recovery.open_link(visit(), token))
         clear_cookie(response, SIGN_IN)
         return response
 
@@ -149,6 +200,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
                 "told": end.told,
                 "recoveries_ended": end.recoveries_ended,
                 "user_id": end.user_id,
+                "codes_left": end.codes_left,
             },
         )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
+from app.factors.recovery_code.model import Use
+from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.clock import Clock
 from app.foundation.refusals import Code, OutOfOrder, Wrong
@@ -27,6 +29,7 @@ from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
 from app.steps.presence import HELD_BACK, Entered, Presence, Present
+from app.steps.saved_code import SavedCodes
 
 # moves a flow on by a step, or returns None where somebody was faster
 _Advance = Callable[[Callable[[Held], tuple[str, Held] | None]], tuple[str, Held] | None]
@@ -45,6 +48,8 @@ class SignInMeans:
     claims: Claims
     password: PasswordStep
     app_codes: AppCodes
+    codes: RecoveryCodes
+    saved_codes: SavedCodes
     pins: PinMeans
     new_password: NewPassword
     presence: Presence
@@ -63,6 +68,8 @@ class SignIn:
         self._claims = means.claims
         self._password = means.password
         self._app_codes = means.app_codes
+        self._codes = means.codes
+        self._saved_codes = means.saved_codes
         self._new_password = means.new_password
         self._presence = means.presence
         self._pins = PinStep(means.pins, course=COURSE, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
@@ -106,12 +113,13 @@ class SignIn:
             person = self._claims.required(looking, flow, COURSE)
             contacts = self._contacts(looking, person, flow, now)
             has_app = bool(self._apps.usable(looking, person.id, now))
+            has_codes = self._codes.any_left(looking, person.id, Use.SIGN_IN, now)
         ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         return VerifyPage(
             flow.user_id,
             has_app=has_app,
             ways=tuple(ways.values()),
-            has_codes=False,
+            has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
         )
 
@@ -128,6 +136,27 @@ class SignIn:
             lambda transaction, person, now: self._enter(transaction, visit, person, held.flow, Proof(APP, now)),
         )
         return self._end(visit, Proof(APP, now), entered, lambda step: step(held))
+
+    def code_page(self, cookie: str | None) -> Flow:
+        """The flow where a saved code may be typed. Raises OutOfOrder."""
+        return self._verifying(cookie).flow
+
+    def prove_code(self, visit: Visit, cookie: str | None, typed: str) -> Ended:
+        """Judge a saved code; if right, it is spent, and the person is signed in or owes a new password."""
+        code = self._saved_codes.shape(typed)
+        self._limits.attempt(visit)
+        held = self._verifying(cookie)
+        entered, proof = self._saved_codes.prove(
+            visit,
+            held.flow,
+            Door.SIGN_IN,
+            Use.SIGN_IN,
+            code,
+            lambda transaction, person, proof: self._enter(
+                transaction, visit, person, held.flow, Proof(proof.factor, proof.at)
+            ),
+        )
+        return self._end(visit, Proof(proof.factor, proof.at), entered, lambda step: step(held))
 
     def _contacts(self, transaction: Transaction, person: Person, _flow: Flow, now: int) -> tuple[Contact, ...]:
         """Where a PIN may go at sign-in: nowhere for a day after a recovery (security rule 6)."""
@@ -232,7 +261,7 @@ class SignIn:
 
 
 class StepUp:
-    """A fresh proof from somebody who is signed in (ASVS 7.5.1): an app code, or a PIN by SMS."""
+    """A fresh proof from somebody who is signed in (ASVS 7.5.1): an app code, a saved one, or a PIN by SMS."""
 
     def __init__(self, means: SignInMeans) -> None:
         self._database = means.database
@@ -242,6 +271,8 @@ class StepUp:
         self._clock = means.clock
         self._claims = means.claims
         self._app_codes = means.app_codes
+        self._codes = means.codes
+        self._saved_codes = means.saved_codes
         self._presence = means.presence
         self._pins = PinStep(means.pins, course=STEP_UP, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
 
@@ -252,12 +283,13 @@ class StepUp:
         with self._database.read() as looking:
             contacts = self._phones(looking, person, now)
             has_app = bool(self._apps.usable(looking, person.id, now))
+            has_codes = self._codes.any_left(looking, person.id, Use.STEP_UP, now)
         ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         return VerifyPage(
             person.user_id,
             has_app=has_app,
             ways=tuple(ways.values()),
-            has_codes=False,
+            has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
         )
 
@@ -282,6 +314,21 @@ class StepUp:
             Door.SIGN_IN,
             code,
             lambda transaction, _, __: self._presence.raise_level(transaction, visit, present.session, APP),
+        )
+        return cookie
+
+    def prove_code(self, visit: Visit, session: str | None, typed: str) -> str:
+        """Judge a saved code, of a set past its waiting time. Returns the session's new cookie."""
+        code = self._saved_codes.shape(typed)
+        self._limits.attempt(visit)
+        present = self._presence.present(session, visit)
+        cookie, _ = self._saved_codes.prove(
+            visit,
+            self._presence.passing_flow(present, STEP_UP.purpose),
+            Door.SIGN_IN,
+            Use.STEP_UP,
+            code,
+            lambda transaction, _, proof: self._presence.raise_level(transaction, visit, present.session, proof.factor),
         )
         return cookie
 

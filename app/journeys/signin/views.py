@@ -90,6 +90,23 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         except (Wrong, Throttled) as refusal:
             return _verify_page(refusal)
 
+    @doors.get("/sign-in/code")
+    def code_page() -> Response:
+        return _code_page()
+
+    def _code_page(refusal: Refusal | None = None) -> Response:
+        flow = sign_in.code_page(read_cookie(SIGN_IN))
+        context = {"user_id": flow.user_id, "enter": "/sign-in/code", "back": "/sign-in/verify"}
+        return _shown("signin/code.html", context, refusal)
+
+    @doors.post("/sign-in/code")
+    def prove_code() -> Response:
+        form = CodeForm()
+        try:
+            return _ended(sign_in.prove_code(visit(), read_cookie(SIGN_IN), form.text("code")))
+        except (Wrong, Throttled) as refusal:
+            return _code_page(refusal)
+
     @doors.get("/sign-in/alternative")
     def alternative_page() -> Response:
         # the ways stand on one page; a visitor who types this address is taken there
@@ -165,7 +182,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
     return doors
 
 
-def step_up_blueprint(step_up: StepUp) -> Blueprint:
+def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     """The doors of the fresh proof."""
     doors = Blueprint("step_up", __name__)
 
@@ -184,6 +201,23 @@ def step_up_blueprint(step_up: StepUp) -> Blueprint:
             return _raised(step_up.prove_app(visit(), read_cookie(SESSION), form.text("code")))
         except (Wrong, Throttled) as refusal:
             return _page(refusal)
+
+    @doors.get("/step-up/code")
+    def code_page() -> Response:
+        return _code_page()
+
+    def _code_page(refusal: Refusal | None = None) -> Response:
+        present = presence.present(read_cookie(SESSION), visit())
+        context = {"user_id": present.user_id, "enter": "/step-up/code", "back": "/step-up"}
+        return _shown("signin/code.html", context, refusal)
+
+    @doors.post("/step-up/code")
+    def prove_code() -> Response:
+        form = CodeForm()
+        try:
+            return _raised(step_up.prove_code(visit(), read_cookie(SESSION), form.text("code")))
+        except (Wrong, Throttled) as refusal:
+            return _code_page(refusal)
 
     @doors.get("/step-up/alternative")
     def alternative_page() -> Response:

@@ -133,6 +133,9 @@ class Tries:
         store.write(
             transaction, row, spent.factor, rules.succeed(history, spent.door, spent.at if spent.counted else 0)
         )
+        self._uncount_stranger(transaction, spent)
+
+    def _uncount_stranger(self, transaction: Transaction, spent: Spent) -> None:
         if spent.factor is Factor.APP and spent.door is not Door.LANE:
             hours = _hours(store.lock_text(transaction, _INSTALLATION, _STRANGERS))
             hour = spent.at // 3_600
@@ -143,7 +146,8 @@ class Tries:
     def take_back(self, spent: Spent) -> None:
         """The try could not be judged after all, through no fault of its own."""
 
-        def undo(_: Transaction, history: History) -> tuple[History, None]:
+        def undo(transaction: Transaction, history: History) -> tuple[History, None]:
+            self._uncount_stranger(transaction, spent)
             return rules.take_back(history, spent.door, spent.at), None
 
         if spent.counted:

@@ -36,8 +36,12 @@ class Outbox:
         purpose: Purpose,
         now: int,
         expires_at: int | None = None,
+        wanted: bool | None = None,
     ) -> str:
         """Queue one message and return its id.
+
+        ``wanted`` False does the same work and leaves nothing behind, so that before a proof nobody can tell whether
+        a message goes out (security rule 14); those who use it say True where one does.
 
         ``variables`` must be fit for JSON; they are sealed and wiped once they are not needed. Where it goes is
         not kept: the contact is read again when it is sent (requirement B-15). A PIN needs ``expires_at``; a
@@ -67,7 +71,10 @@ class Outbox:
             # fixed here, so that a second copy after a crash is recognised as the same letter
             message_id=f"<{name}@{self._public_host}>" if channel is Channel.EMAIL else "",
         )
-        store.add(transaction, entry)
+        if wanted is None:
+            store.add(transaction, entry)
+        else:
+            store.add_if(transaction, entry, wanted=wanted)
         return name
 
     def notify(

@@ -52,6 +52,8 @@ class Flow:
 class Course:
     """Where a journey may stand: the page of each state, and the proofs without which it may not stand there.
 
+    Each of the proofs in ``needed`` is a name, or a set of names of which one suffices.
+
     ``start`` is the path to begin anew at. A flow in state ``CLOSED`` has no tries left; one in a state of
     ``ends`` did what it was for, and its last page outlives the flow's time; a second press in a state of
     ``finishing`` hears then that it was carried out. ``after`` is the path to go on at when all is over.
@@ -60,7 +62,7 @@ class Course:
     purpose: str
     start: str
     pages: Mapping[str, str]
-    needed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needed: Mapping[str, tuple[str | frozenset[str], ...]] = field(default_factory=dict)
     ends: frozenset[str] = frozenset()
     finishing: frozenset[str] = frozenset()
     after: str = ""
@@ -68,6 +70,13 @@ class Course:
     def page_of(self, state: str) -> str:
         """The path of the page that is due in a state."""
         return self.pages.get(state, self.start)
+
+    def earned(self, flow: Flow, now: int) -> bool:
+        """Whether a flow has every proof that its state needs, each lately enough."""
+        needed = self.needed.get(flow.state, ())
+        return all(
+            any(flow.proved(one, now) for one in ((want,) if isinstance(want, str) else want)) for want in needed
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,7 @@ class Flows:
         flow, now = held.flow, self._clock.now()
         if flow.state == CLOSED:
             raise OutOfOrder(Code.PIN_SPENT, due=course.start)
-        fresh = all(flow.proved(factor, now) for factor in course.needed.get(flow.state, ()))
-        if flow.state not in course.ends and (self.expired(flow) or not fresh):
+        if flow.state not in course.ends and (self.expired(flow) or not course.earned(flow, now)):
             raise OutOfOrder(Code.FLOW_EXPIRED, due=course.start)
         if flow.state != state:
             raise OutOfOrder(_late(course, state, flow.state), due=course.page_of(flow.state))

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 KNOWN_LIFE = 180 * 86_400  # seconds that a browser stays known after its last full sign-in
-LINK_LIFE = 3_600  # seconds that a mailed link opens a lane
+# Seconds that a mailed link opens a lane. A day, as long as the ten that may be mailed are counted: whoever has used
+# them up has filled the owner's mailbox with links that work, and shut nobody out.
+LINK_LIFE = 86_400
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,16 @@ _REMEMBER = {
     "postgresql": postgresql.insert(browsers).values(_ROW).on_conflict_do_update(index_elements=_KEYS, set_=_FRESH),
 }
 
+_LINK = [links.c.id, links.c.person_id, links.c.stamp, links.c.expires_at]
+_ADD_LINK = Prepared(
+    insert(links).from_select(
+        _LINK,
+        select(*(bindparam(column.name, type_=column.type) for column in _LINK)).where(
+            bindparam("wanted", type_=Integer) == 1
+        ),
+    )
+)
+
 
 def is_known(transaction: Transaction, browser_id: str, person_id: int, now: int) -> bool:
     """Whether that person signed in fully in that browser, lately enough."""
@@ -97,11 +107,10 @@ def revoke(transaction: Transaction, person_id: int, now: int) -> int:
     return int(transaction.execute(delete(browsers).where(browsers.c.person_id == person_id)).rowcount)
 
 
-def add_link(transaction: Transaction, link: LaneLink) -> None:
-    """Keep a link, which was just mailed. Earlier ones of the person die."""
-    transaction.execute(delete(links).where(links.c.person_id == link.person_id))
+def add_link(transaction: Transaction, link: LaneLink, *, wanted: bool = True) -> None:
+    """Keep a link, which is just being mailed; earlier ones stay good. Not wanted: keep nothing, at the same cost."""
     values = {"id": link.id, "person_id": link.person_id, "stamp": link.stamp, "expires_at": link.expires_at}
-    transaction.execute(insert(links).values(values))
+    _ADD_LINK.count(transaction, {**values, "wanted": int(wanted)})
 
 
 def link(transaction: Transaction, link_id: str, now: int) -> LaneLink | None:

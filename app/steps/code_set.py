@@ -1,0 +1,96 @@
+"""A new set of saved codes: made, shown once for a while, and then nowhere any more."""
+
+import json
+
+from app.factors.recovery_code import rules
+from app.factors.recovery_code.model import Standing
+from app.factors.recovery_code.service import WAITING, RecoveryCodes
+from app.foundation.clock import Clock
+from app.foundation.ephemeral import Ephemeral
+from app.foundation.secretbox import Keyring, Unreadable
+from app.foundation.sql import Database, Transaction
+from app.foundation.visit import Visit
+from app.records.audit.model import Event
+from app.records.people.model import Person
+from app.steps.change import Changes
+
+SHOWN = 600  # seconds that a new set can be read, by whoever made it
+_PURPOSE = "recovery-codes-shown"
+
+
+class CodeSets:
+    """Makes sets for every journey. ``reader`` names the one session or flow that may read a new set."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        codes: RecoveryCodes,
+        changes: Changes,
+        ephemeral: Ephemeral,
+        keyring: Keyring,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._codes = codes
+        self._changes = changes
+        self._ephemeral = ephemeral
+        self._keyring = keyring
+        self._clock = clock
+
+    def make(self, visit: Visit, person: Person, reader: str, *, first: bool = False, stolen: bool = False) -> None:
+        """Make a set for somebody, tell every contact, and keep it to be shown. Raises Unavailable, StoreAway.
+
+        ``first``: at activation there is no waiting time. ``stolen``: the earlier set serves nothing any more.
+        """
+        new = self._codes.draw()
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            made = self._codes.bind(
+                transaction,
+                person_id=person.id,
+                new=new,
+                now=now,
+                usable_from=now if first else now + WAITING,
+                replaced_serve=not stolen,
+            )
+            self._changes.announce(
+                transaction,
+                visit=visit,
+                person=person,
+                event=Event.CODES_MADE,
+                template="notice_codes_made",
+                variables={},
+                now=now,
+                details={"set": made.id, "stolen": stolen},
+            )
+            # before the set counts: one that nobody can read would void the old one for nothing
+            plain = json.dumps({"codes": new.codes, "until": now + SHOWN}).encode()
+            place = _place(reader, made.id)
+            self._ephemeral.put(place, self._keyring.seal(_PURPOSE, plain, place).encode(), SHOWN)
+
+    def standing(self, transaction: Transaction, person: Person) -> Standing | None:
+        """The living set, None where there is none."""
+        return self._codes.standing(transaction, person.id)
+
+    def shown(self, reader: str, standing: Standing | None) -> tuple[str, ...]:
+        """The codes of the living set in groups of four, where this reader may still read them."""
+        if standing is None:
+            return ()
+        place = _place(reader, standing.set_id)
+        sealed = self._ephemeral.get(place)
+        if sealed is None:
+            return ()
+        try:
+            kept = json.loads(self._keyring.open(_PURPOSE, sealed.decode(), place))
+        except Unreadable:
+            return ()
+        return tuple(map(rules.shown, kept["codes"])) if self._clock.now() < kept["until"] else ()
+
+    def hide(self, reader: str, standing: Standing) -> None:
+        """Show them no more."""
+        self._ephemeral.drop(_place(reader, standing.set_id))
+
+
+def _place(reader: str, set_id: str) -> str:
+    return f"codes-shown:{reader}:{set_id}"
