@@ -27,7 +27,7 @@ from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
 from app.journeys.administration.model import NotDone
 from app.journeys.authenticators import views as authenticators_views
-from app.journeys.authenticators.model import SavedCodes
+from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
@@ -329,14 +329,14 @@ def build_web(base: Foundation, means: Means) -> Flask:
     return app
 
 
-def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], SavedCodes | None]:
+def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], CodesShown | None]:
     """What the AUTHENTICATORS page shows of a set of recovery codes."""
 
-    def saved_codes(looking: Transaction, person_id: int) -> SavedCodes | None:
+    def saved_codes(looking: Transaction, person_id: int) -> CodesShown | None:
         standing = codes.standing(looking, person_id)
         if standing is None:
             return None
-        return SavedCodes(standing.left, standing.made_at, standing.usable_from, standing.last_used_at)
+        return CodesShown(standing.left, standing.made_at, standing.usable_from, standing.last_used_at)
 
     return saved_codes
 

@@ -27,13 +27,14 @@ from app.records.attempts import store
 from app.records.attempts.model import Factor
 from app.records.people.model import Status
 from tests.hands import HandClock
+from tests.journeys import behind
 from tests.portal import PASSWORD, Browser, Portal, opened
 
 PHONE = "+491700000001"
 EMAIL = "jane@example.org"
 # all of one length, so that nothing but what they are can make a difference
 UNKNOWN = "nobody01"
-FREE = ("known001", "inactive", "appless1", "lonely01", "several1", "changeit", "nohash01")
+FREE = ("known001", "inactive", "appless1", "lonely01", "several1", "changeit", "nohash01", "coded001", "waiting1")
 LOCKED = "locked01"  # by failed sign-ins
 LOCKED_UNKNOWN = "ghost001"  # by as many
 
@@ -217,6 +218,8 @@ def crowd(database, valkey_url, clock, keyring) -> Iterator[Portal]:
         portal.add("changeit", **both, must_change=True)
         portal.add("nohash01", **both, password="")
         portal.add(LOCKED, **both)
+        portal.add_codes(portal.add("coded001", **both))
+        portal.add_codes(portal.add("waiting1", **both), usable_in=86_400)
         with portal.base.database.begin() as transaction:
             for _ in range(4):
                 portal.means.apps.bind(
@@ -273,6 +276,33 @@ def walk_recovery(walk: Walk, clock: HandClock) -> None:
     walk.post("/recovery/token", code=walk.wrong, expected=409)
 
 
+def walk_saved_code(walk: Walk, clock: HandClock) -> None:
+    """The page of the saved code, until blocked."""
+    walk.begin()
+    walk.post("/recovery", user_id="{user_id}", expected=303)
+    walk.get("/recovery/code")
+    for nothing in ("", "12345", "U" * 16):
+        walk.post("/recovery/code", code=nothing, expected=422)
+    for _ in range(5):
+        walk.post("/recovery/code", code="0000-0000-0000-0000", expected=422)
+    walk.post("/recovery/code", code="0" * 16, expected=429)
+    walk.post("/recovery/token", code=walk.wrong, expected=429)
+    clock.advance(30)
+    walk.post("/recovery/code", code="0" * 16, expected=422)
+    clock.advance(120)
+    walk.post("/recovery/code", code="0" * 16, expected=429)
+
+
+def walk_link(walk: Walk) -> None:
+    """Asking for the mailed link, beyond what is mailed."""
+    walk.begin()
+    walk.get("/recovery/link")
+    walk.post("/recovery/link", user_id="", expected=422)
+    for _ in range(5):
+        walk.post("/recovery/link", user_id=" {user_id} ", expected=303)
+        walk.get("/recovery/link?news=asked")
+
+
 def walk_sign_in(walk: Walk, clock: HandClock) -> None:
     """Wrong passwords until blocked and beyond, then on to the recovery that the sign-in page leads to."""
     walk.begin()
@@ -312,11 +342,14 @@ def warm_up(portal: Portal) -> None:
     with portal.base.database.begin() as transaction:
         for number in range(500):
             row = attempts._row(portal.means.tries.subject(f"warm{number}", None))
-            for factor in (Factor.PASSWORD, Factor.APP):
+            for factor in (Factor.PASSWORD, Factor.APP, Factor.SEND):
                 store.lock(transaction, row, factor)
     browser = portal.browser(REMOTE_ADDR="198.51.100.1")
     browser.recover_to_token("somebody")
     browser.post("/recovery/token", code="000000")
+    browser.post("/recovery/code", code="0" * 16)
+    browser.get("/recovery/link")
+    browser.post("/recovery/link", user_id="somebody")
     browser.get("/sign-in")
     browser.post("/sign-in", user_id="somebody")
     browser.get("/sign-in/password")
@@ -361,6 +394,20 @@ def test_nobody_differs_from_nobody_in_any_byte_header_or_work(crowd, valkey_url
     waits = {dict(one.headers).get("Retry-After") for one in told if one.status == 429}
     assert len(waits) > 2
     assert None not in waits
+
+
+def test_neither_a_saved_code_nor_a_mailed_link_tells_who_there_is(crowd, valkey_url, clock):
+    warm_up(crowd)
+    everybody = Walk(crowd, valkey_url, (UNKNOWN, *FREE))
+    walk_saved_code(everybody, clock)
+    walk_link(everybody)
+    for user_id in everybody.people:
+        everybody.compare(user_id, UNKNOWN)
+    everybody.close()
+    told = everybody.seen[UNKNOWN]
+    assert [one.hashes for one in told if one.hashes] == [1] * 6  # one for each try that was judged
+    mailed = [row["person_id"] for row in behind.queued(crowd, "lane_link")]
+    assert len(mailed) == 3 * len(set(mailed)) > 0
 
 
 # ---- time

@@ -10,7 +10,9 @@ from app.factors.recovery_code.model import CodeSet, Use
 DAY = 86_400
 
 
-def a_set(name, made_at, usable_from, voided_at=None, serves_until=None):
+def a_set(
+    name: str, made_at: int, usable_from: int, voided_at: int | None = None, serves_until: int | None = None
+) -> CodeSet:
     return CodeSet(name, 1, "salt", "key", made_at, usable_from, voided_at, serves_until)
 
 

@@ -12,7 +12,14 @@ from app.records.delivery.rules import SMS_LIMIT, septets
 from tests.records.delivery.parts import settings
 
 AT = 1_790_000_000  # 2026-09-21T14:13:20Z
-NOTICES = ("notice_password_changed", "notice_unlocked", "notice_strangers", "test")
+NOTICES = (
+    "notice_password_changed",
+    "notice_unlocked",
+    "notice_strangers",
+    "notice_code_used",
+    "notice_codes_made",
+    "test",
+)
 FULL = {
     "support_phone": "+493012345678",
     "support_email": "help@example.org",
@@ -34,7 +41,9 @@ def pin(channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
 
 
 def notice(template: str, channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
-    letter = Letters(settings(**more)).render(template, channel, language, {"at": AT, "address": "203.0.113.7"})
+    letter = Letters(settings(**more)).render(
+        template, channel, language, {"at": AT, "address": "203.0.113.7", "left": 9}
+    )
     return letter.subject, letter.text
 
 
@@ -107,7 +116,7 @@ def test_a_notice_by_email_says_when_in_utc_and_holds_no_run_that_looks_like_a_p
     assert not re.search(r"[0-9]{6}", text)
 
 
-@pytest.mark.parametrize("template", ["notice_password_changed", "notice_unlocked", "notice_strangers"])
+@pytest.mark.parametrize("template", [name for name in NOTICES if name != "test"])
 def test_a_notice_by_email_says_from_where_what_to_do_and_whom_to_ask(template: str) -> None:
     _, text = notice(template, Channel.EMAIL, **FULL)
     assert "21 September 2026, 14:13 UTC" in text
@@ -147,7 +156,7 @@ def test_a_language_that_is_not_spoken_becomes_the_default_one() -> None:
 
 def test_every_template_comes_for_both_channels() -> None:
     names = {path.name.split(".")[0] for path in TEMPLATES.glob("*.txt") if not path.name.startswith("_")}
-    assert names == {"pin", *NOTICES}
+    assert names == {"pin", "lane_link", *NOTICES}
     assert all(exists(name, channel) for name in names for channel in Channel)
     assert not exists("nothing", Channel.SMS)
 
@@ -157,6 +166,14 @@ def test_german_says_something_else_than_english() -> None:
         for template in NOTICES:
             assert notice(template, channel, "de") != notice(template, channel, "en")
         assert pin(channel, "de") != pin(channel, "en")
+
+
+@languages
+def test_the_link_of_a_lane_stands_on_a_line_of_its_own_and_says_that_it_proves_nothing(language: str) -> None:
+    variables = {"token": "t" * 43, "at": AT, "address": "203.0.113.7"}
+    letter = Letters(settings(**FULL)).render("lane_link", Channel.EMAIL, language, variables)
+    assert letter.text.split("\n").count(f"https://keyturn.example.org/recovery/link/{'t' * 43}") == 1
+    assert "t" * 43 not in letter.subject
 
 
 def test_a_letter_does_not_show_itself() -> None:
