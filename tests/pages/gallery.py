@@ -132,6 +132,24 @@ def _ways(template: str, *, status: int = 200, errors: Any = None, **changes: An
     return Case(template, {"page": page, "user_id": "jane", "errors": errors or {}}, status)
 
 
+_CODE_AT_SIGN_IN = {"user_id": "jane", "enter": "/sign-in/code", "back": "/sign-in/verify", "errors": {}}
+_CODES = [f"{n}Q7M-ZK4T-0{n}VX-H9PW" for n in range(10)]
+
+
+def _codes(template: str, **changes: Any) -> Case:
+    page = {
+        "standing": {"left": 7},
+        "codes": [],
+        "held_back": 0,
+        "waits": False,
+        "made_on": "2026-09-21 14:13 UTC",
+        "usable_on": "2026-09-22 14:13 UTC",
+        **changes,
+    }
+    signed = {"user_id": "jane", "idle_in": 900}
+    return Case(f"recovery_codes/{template}.html", {"page": page, "signed": signed, "errors": {}})
+
+
 def _password(**changes: Any) -> dict[str, Any]:
     page: dict[str, Any] = {
         "user_id": "jane",
@@ -357,6 +375,23 @@ CASES: dict[str, Case] = {
     "verify-nothing": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False),
     "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),
     "step-up": _ways("signin/step_up.html", ways=[_PHONE]),
+    "sign-in-code": Case("signin/code.html", _CODE_AT_SIGN_IN, path="/sign-in/code"),
+    "sign-in-code-used": Case("signin/code.html", {**_CODE_AT_SIGN_IN, **_one(Code.SAVED_CODE_USED, "code")}, 422),
+    "recovery-codes": _codes("standing"),
+    "recovery-codes-none": _codes("standing", standing=None),
+    "recovery-codes-waiting": _codes("standing", waits=True),
+    "recovery-codes-held-back": _codes("standing", held_back=50_000),
+    "recovery-codes-shown": _codes("shown", codes=_CODES, waits=True),
+    "recovery-code": Case("recovery/code.html", {"user_id": "jane", "errors": {}}, path="/recovery/code"),
+    "recovery-code-wrong": Case("recovery/code.html", {"user_id": "jane", **_one(Code.WRONG_SAVED_CODE, "code")}, 422),
+    "recovery-code-blocked": Case(
+        "recovery/code.html", {"user_id": "jane", **_one(Code.TOO_MANY_TRIES, "", 3_000)}, 429
+    ),
+    "token-spraying": Case("recovery/token.html", {"user_id": "jane", **_one(Code.SPRAYING, "", 30_000)}, 429),
+    "link": Case("recovery/link.html", {"user_id": "", "news": "", "errors": {}}, path="/recovery/link"),
+    "link-over": Case("recovery/link.html", {"user_id": "", "news": "over", "errors": {}}, path="/recovery/link"),
+    "link-asked": Case("recovery/link.html", {"user_id": "", "news": "asked", "errors": {}}, path="/recovery/link"),
+    "link-open": Case("recovery/link_open.html", {"token": "t" * 43, "errors": {}}),
     "password-owed": Case("signin/new_password.html", {k: v for k, v in _password().items() if k != "can_unlock"}),
     "recovery": Case("recovery/user_id.html", {"user_id": "jane", "errors": {}}, path="/recovery"),
     "recovery-two-errors": Case(
@@ -438,13 +473,16 @@ CASES: dict[str, Case] = {
         422,
     ),
     "done": Case(
-        "recovery/done.html", {"kind": "password", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane"}
+        "recovery/done.html",
+        {"kind": "password", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane", "codes_left": None},
     ),
     "done-others-ended": Case(
-        "recovery/done.html", {"kind": "password", "told": [_MAIL], "recoveries_ended": 2, "user_id": "omar"}
+        "recovery/done.html",
+        {"kind": "password", "told": [_MAIL], "recoveries_ended": 2, "user_id": "omar", "codes_left": 1},
     ),
     "done-unlock": Case(
-        "recovery/done.html", {"kind": "unlock", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane"}
+        "recovery/done.html",
+        {"kind": "unlock", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane", "codes_left": 9},
     ),
     "400": _refusal(400),
     "400-csrf": _refusal(400, "csrf"),
