@@ -144,6 +144,18 @@ def test_a_new_password_ends_the_links_that_were_mailed_before_it(one_portal, ja
     assert owner.post(path).status_code == 409
 
 
+def test_a_link_dies_with_the_stamp_that_it_was_mailed_under(one_portal, jane):
+    from app.records.people import store as people
+
+    ask(one_portal)
+    [path] = links(one_portal)
+    with one_portal.base.database.begin() as transaction:
+        assert people.restamp(transaction, jane.id, jane.stamp, "another stamp")
+    browser = one_portal.browser()
+    assert browser.get(path).location == f"{LINK}?news=over"
+    assert browser.post(path).status_code == 409
+
+
 def test_what_a_link_opened_sends_no_pin_by_mail_where_there_is_a_phone(one_portal, jane):
     ask(one_portal)
     [path] = links(one_portal)

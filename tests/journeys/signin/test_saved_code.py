@@ -1,5 +1,7 @@
 """A saved code as the second proof at sign-in, and as a fresh one (T-18)."""
 
+import json
+
 import pytest
 
 from app.records.attempts.model import Factor
@@ -107,7 +109,7 @@ def test_a_saved_code_is_a_fresh_proof(one_portal, jane, codes):
     assert browser.post("/step-up/code", code=codes[0]).status_code == 422
 
 
-def test_a_busy_hasher_takes_no_try(one_portal, jane, codes, monkeypatch):
+def test_a_busy_hasher_takes_no_try_of_the_persons_or_the_installations(one_portal, jane, codes, monkeypatch):
     from app.foundation.refusals import Code, Unavailable
 
     browser = one_portal.browser()
@@ -121,4 +123,6 @@ def test_a_busy_hasher_takes_no_try(one_portal, jane, codes, monkeypatch):
         assert browser.post(CODE, code=codes[0]).status_code == 503
     with one_portal.base.database.read() as looking:
         assert one_portal.means.tries.failures_today(looking, jane.id, Factor.APP) == 0
+    [counted] = [row[2] for row in behind.tables(one_portal)["attempts"] if row[:2] == ("installation", "strangers")]
+    assert sum(json.loads(counted).values()) == 0
     assert browser.post(CODE, code=codes[0]).status_code == 303
