@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import structlog
-from flask import Flask
+from flask import Blueprint, Flask
 
 from app.factors.password.blocklist import Blocklist
 from app.factors.password.service import Passwords
@@ -31,6 +31,8 @@ from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
+from app.journeys.enrollment import views as enrollment_views
+from app.journeys.enrollment.service import Enrollment, EnrollmentMeans, OwnApps
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.recovery import views as recovery_views
@@ -315,6 +317,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))
     own_codes = OwnCodes(database=base.database, code_sets=steps.code_sets, limits=means.limits)
     app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
+    app.register_blueprint(_enrollment(base, means, steps))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:
@@ -339,6 +342,24 @@ def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], CodesS
         return CodesShown(standing.left, standing.made_at, standing.usable_from, standing.last_used_at)
 
     return saved_codes
+
+
+def _enrollment(base: Foundation, means: Means, steps: Steps) -> Blueprint:
+    ready = EnrollmentMeans(
+        database=base.database,
+        ephemeral=base.ephemeral,
+        keyring=base.keyring,
+        chance=base.chance,
+        clock=base.clock,
+        apps=means.apps,
+        tries=means.tries,
+        limits=means.limits,
+        claims=steps.claims,
+        presence=steps.presence,
+        changes=steps.changes,
+        issuer=base.settings.brand_name,
+    )
+    return enrollment_views.blueprint(Enrollment(ready), OwnApps(ready), steps.presence, qr_svg)
 
 
 def build_worker(base: Foundation) -> Worker:

@@ -57,6 +57,7 @@ def _door(rule: str, methods: str, guard: Guard, *fields: str, stand: str = "", 
     return Door(rule, frozenset(methods.split()), guard, fields, stand, example)
 
 
+_APP = "/authenticators/app/0"
 DOORS = (
     _door("/", "GET", Guard.PUBLIC),
     _door("/language", "POST", Guard.PUBLIC, "language", "next"),
@@ -90,6 +91,19 @@ DOORS = (
     _door("/sessions", "GET POST", Guard.SESSION, "name", "all", "forget"),
     _door("/sessions/extend", "POST", Guard.SESSION),
     _door("/.well-known/change-password", "GET", Guard.PUBLIC),
+    _door("/authenticators/app/new", "GET POST", Guard.SESSION, "label", "code"),
+    _door("/authenticators/app/<app_id>/rename", "GET POST", Guard.SESSION, "label", example=f"{_APP}/rename"),
+    _door("/authenticators/app/<app_id>/disable", "GET POST", Guard.SESSION, example=f"{_APP}/disable"),
+    _door("/authenticators/app/<app_id>/enable", "GET POST", Guard.SESSION, example=f"{_APP}/enable"),
+    _door(
+        "/authenticators/app/<app_id>/synchronize",
+        "GET POST",
+        Guard.SESSION,
+        "code_1",
+        "code_2",
+        example=f"{_APP}/synchronize",
+    ),
+    _door("/authenticators/app/<app_id>/remove", "GET POST", Guard.SESSION, example=f"{_APP}/remove"),
     _door("/step-up", "GET POST", Guard.SESSION, "code"),
     _door("/authenticators/recovery-codes", "GET POST", Guard.SESSION, "stolen"),
     _door("/authenticators/recovery-codes/saved", "GET POST", Guard.SESSION),

@@ -23,6 +23,9 @@ class Code(StrEnum):
     WRONG_PIN = "wrong_pin"
     PIN_EXPIRED = "pin_expired"
     PIN_SPENT = "pin_spent"
+    KEY_EXPIRED = "key_expired"
+    KEY_SPENT = "key_spent"
+    NOT_IN_A_ROW = "not_in_a_row"
     PASSWORD_RULES = "password_rules"  # noqa: S105
     # out of order: 409, with the step that is due
     OUT_OF_ORDER = "out_of_order"
@@ -38,6 +41,10 @@ class Code(StrEnum):
     NOTHING_TO_END = "nothing_to_end"
     LINK_OVER = "link_over"
     NOTHING_SHOWN = "nothing_shown"
+    PROOF_NEW = "proof_new"  # by an app that is less than a day old
+    APP_BOUND = "app_bound"
+    APP_CHANGED = "app_changed"
+    MOST_APPS = "most_apps"
     # throttled: 429 with Retry-After
     TOO_MANY_TRIES = "too_many_tries"
     TOO_MANY_STARTS = "too_many_starts"

@@ -16,10 +16,11 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow
 from app.records.people.model import Person
+from app.records.sessions.model import APP, NEW_APP
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
 
-APP = "app"  # the name of this proof
+__all__ = ["APP", "NEW_APP", "AppCodes", "wrong_code"]
 _T = TypeVar("_T")
 
 
@@ -56,22 +57,48 @@ class AppCodes:
         """Judge a code for a flow. Returns what ``then`` made of it in the same transaction, and the time.
 
         Counted in a write of its own before it is judged. Raises Throttled; Wrong with what the code was, if
-        not right: wrong, used before, or of another time (security rule 7).
+        not right: wrong, used before, or of another time (security rule 7). New apps do not count (rule 6).
         """
+        return self._prove(visit, flow, at, code, lambda transaction, person, now, _: then(transaction, person, now))
+
+    def prove_signing_in(
+        self, visit: Visit, flow: Flow, at: Door, code: str, then: Callable[[Transaction, Person, int, str], _T]
+    ) -> tuple[_T, int]:
+        """The same where somebody signs in: an app in its waiting time counts, and is called by another name.
+
+        ``then`` gets the name of the proof as well: APP, or NEW_APP.
+        """
+        return self._prove(visit, flow, at, code, then, waiting=True)
+
+    def _prove(
+        self,
+        visit: Visit,
+        flow: Flow,
+        at: Door,
+        code: str,
+        then: Callable[[Transaction, Person, int, str], _T],
+        *,
+        waiting: bool = False,
+    ) -> tuple[_T, int]:
         now = self._clock.now()
         with self._database.read() as looking:
             person = self._claims.person(looking, flow)
-            usable = self._apps.usable(looking, person.id if person else None, now)
+            usable = self._apps.usable(looking, person.id if person else None, now, waiting=waiting)
             door = door_of(looking, visit, flow, at, now)
         if door is not Door.LANE:  # what one machine may use up of the installation's is nothing to a lane
             self._limits.may_guess(visit)
         spent = self._tries.spend(subject_of(flow), Factor.APP, door, codes_at_once=codes_at_once(usable))
         match = self._apps.recognise(usable, code, now)
-        outcome, result = self._settle(visit, flow, person, spent, match if spent.judged else None, now, then)
+        young = {app.id for app in usable if app.waiting(now)}
+
+        def proved(transaction: Transaction, known: Person, at: int) -> _T:
+            return then(transaction, known, at, NEW_APP if match is not None and match.app_id in young else APP)
+
+        outcome, result = self._settle(visit, flow, person, spent, match if spent.judged else None, now, proved)
         if outcome.finding is not Finding.ACCEPTED:
             if door is not Door.LANE:
                 self._limits.guessed_wrong(visit)
-            raise _wrong_code(outcome)
+            raise wrong_code(outcome)
         return result[0], now
 
     def _settle(
@@ -103,7 +130,8 @@ class AppCodes:
             return outcome, [then(transaction, person, now)]
 
 
-def _wrong_code(outcome: Outcome) -> Wrong:
+def wrong_code(outcome: Outcome) -> Wrong:
+    """What a code was that was not accepted, for its field."""
     if outcome.finding is Finding.CLOCK_OFF:
         # a time-step is half a minute (security rule 7)
         details: dict[str, Any] = {

@@ -61,6 +61,16 @@ class Present:
         """Whether factors and contacts may be changed without another proof."""
         return self.session.fresh(self.now)
 
+    @property
+    def settled(self) -> bool:
+        """Whether that proof was by a factor past its waiting time."""
+        return self.session.settled(self.now)
+
+    def must_be_settled(self) -> None:
+        """Raises OutOfOrder where the fresh proof was only by a new app (security rule 6)."""
+        if not self.settled:
+            raise OutOfOrder(Code.PROOF_NEW, due=STEP_UP_PAGE)
+
 
 class Presence:
     """Begins, finds and ends sessions."""
@@ -125,10 +135,11 @@ class Presence:
             raise OutOfOrder(Code.LOWER_LEVEL, due=STEP_UP_PAGE)
         return present
 
-    def fresh(self, cookie: str | None, visit: Visit) -> Present:
+    def fresh(self, cookie: str | None, visit: Visit, *, by_new_app: bool = False) -> Present:
         """The same where a fresh proof is asked for, before factors or contacts change (ASVS 7.5.1).
 
-        Refused for 24 hours after a recovery (security rule 6).
+        Refused for 24 hours after a recovery, and to a proof by an app that is less than a day old, because that
+        may not replace what is older; ``by_new_app`` is for pages that look at this themselves (security rule 6).
         """
         present = self.full(cookie, visit)
         if present.person.recovered_at is not None and present.now < present.person.recovered_at + HELD_BACK:
@@ -136,7 +147,20 @@ class Presence:
             raise OutOfOrder(Code.HELD_BACK, due="/authenticators", details={"seconds": left})
         if not present.fresh:
             raise OutOfOrder(Code.PROOF_OLD, due=STEP_UP_PAGE)
+        if not by_new_app:
+            present.must_be_settled()
         return present
+
+    def hold(self, transaction: Transaction, present: Present) -> None:
+        """Keep person and session as they are until the caller's transaction ends, one change after the other.
+
+        Raises OutOfOrder where the session ended meanwhile.
+        """
+        people.hold(transaction, present.person.id)
+        person = people.get(transaction, present.person.id)
+        session = store.find(transaction, present.session.id)
+        if session is None or person is None or not session.living(present.now) or not _same(session, person):
+            raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
 
     def raise_level(self, transaction: Transaction, visit: Visit, session: Session, factor: str) -> str:
         """Add a proof to a session, which gets a new id (requirements S1-08). Returns its cookie."""

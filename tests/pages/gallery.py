@@ -325,6 +325,35 @@ def _overview(page: Overview, done: str = "") -> Case:
     return _signed("overview", page=page, add=_ADD, remedies=_REMEDIES, done=done)
 
 
+_SQUARES = "".join(f'<path d="M{i * 7 % 23} {i * 11 % 25}h1v1h-1z"/>' for i in range(220))
+_QR = f'<svg viewBox="-4 -4 33 33">{_SQUARES}</svg>'
+
+
+def _new_app(status: int = 200, errors: Any = None, **changes: Any) -> Case:
+    key = "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP"
+    uri = f"otpauth://totp/Keyturn:jane?secret={key.replace(' ', '')}&issuer=Keyturn"
+    page = {"uri": uri, "key": key, "replacing": False, "waits": 86_400, **changes}
+    context = {"page": page, "label": "", "qr": _QR, "signed": _SIGNED, "errors": errors or {}}
+    return Case("enrollment/new.html", context, status, "/authenticators/app/new")
+
+
+def _app(name: str, status: int = 200, *, errors: Any = None, replaced: bool = False, **changes: Any) -> Case:
+    page = {
+        "id": "a1",
+        "label": "Phone",
+        "state": "active",
+        "waits_until": None,
+        "last_way": False,
+        "next_way_at": None,
+        **changes,
+    }
+    context = {"page": page, "label": "Phone", "replaced": replaced, "signed": _SIGNED, "errors": errors or {}}
+    return Case(f"enrollment/{name}.html", context, status)
+
+
+_SIGNED = {"user_id": "jane", "idle_in": 900, "now": 1_790_000_000}
+_SOON = 1_790_000_000 + 80_000
+
 CASES: dict[str, Case] = {
     "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
     "authenticators-poor": _overview(
@@ -392,6 +421,23 @@ CASES: dict[str, Case] = {
     "link-over": Case("recovery/link.html", {"user_id": "", "news": "over", "errors": {}}, path="/recovery/link"),
     "link-asked": Case("recovery/link.html", {"user_id": "", "news": "asked", "errors": {}}, path="/recovery/link"),
     "link-open": Case("recovery/link_open.html", {"token": "t" * 43, "errors": {}}),
+    "step-up-new-app": _ways("signin/step_up.html", ways=[_PHONE], by_new_app=True),
+    "app-new": _new_app(),
+    "app-new-phone": _new_app(replacing=True),
+    "app-new-wrong": _new_app(422, _errors(Refused(Code.WRONG_CODE, "code"))),
+    "app-new-label": _new_app(422, _errors(Refused(Code.MISSING, "label"))),
+    "app-new-expired": _new_app(422, _errors(Refused(Code.KEY_EXPIRED, "code"))),
+    "app-new-slow": _new_app(422, _errors(Refused(Code.CLOCK_OFF, "code", {"half_minutes": 3, "direction": "slow"}))),
+    "app-rename": _app("rename"),
+    "app-disable": _app("disable"),
+    "app-disable-last": _app("disable", last_way=True),
+    "app-enable": _app("enable", state="disabled"),
+    "app-enable-new": _app("enable", state="disabled", waits_until=_SOON),
+    "app-remove": _app("remove"),
+    "app-remove-last": _app("remove", last_way=True),
+    "app-remove-old": _app("remove", replaced=True, last_way=True, next_way_at=_SOON),
+    "app-synchronize": _app("synchronize"),
+    "app-synchronize-wrong": _app("synchronize", 422, errors=_errors(Refused(Code.NOT_IN_A_ROW, "code_1"))),
     "password-owed": Case("signin/new_password.html", {k: v for k, v in _password().items() if k != "can_unlock"}),
     "recovery": Case("recovery/user_id.html", {"user_id": "jane", "errors": {}}, path="/recovery"),
     "recovery-two-errors": Case(
@@ -491,6 +537,8 @@ CASES: dict[str, Case] = {
     "405": _refusal(405),
     "409": _refusal(409, Code.OUT_OF_ORDER, due="/recovery/pin"),
     "409-done": _refusal(409, Code.CARRIED_OUT, due="/recovery/done"),
+    "409-app-bound": _refusal(409, Code.APP_BOUND, due="/authenticators"),
+    "409-new-app": _refusal(409, Code.PROOF_NEW, due="/step-up"),
     "409-expired": _refusal(409, Code.FLOW_EXPIRED),
     "409-lost": _refusal(409, Code.FLOW_LOST),
     "409-spent": _refusal(409, Code.PIN_SPENT, due="/recovery"),

@@ -14,11 +14,16 @@ class AppState(StrEnum):
 
     ACTIVE = "active"
     DISABLED = "disabled"
+    LOCKED = "locked"  # a hundred failures in a row: it has to be bound again (requirements T-08)
+    REMOVED = "removed"  # the row stays, so that a removal can be undone
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One row of totp_apps. ``drift`` shifts the window by steps; ``last_step`` was the last accepted one."""
+    """One row of totp_apps. ``drift`` shifts the window by steps; ``last_step`` was the last accepted one.
+
+    ``mark`` is a keyed fingerprint of the seed, so that one seed is bound once; rows of the first release have none.
+    """
 
     id: str
     person_id: int
@@ -30,6 +35,12 @@ class App:
     bound_at: int
     usable_from: int
     last_used_at: int | None
+    removed_at: int | None = None
+    mark: str | None = None
+
+    def waiting(self, now: int) -> bool:
+        """Whether it is new: good for sign-in, for recovery and the removal of older factors not yet (rule 6)."""
+        return now < self.usable_from
 
 
 class Finding(StrEnum):

@@ -55,6 +55,20 @@ def recognise(seeds: Sequence[tuple[str, bytes, int]], spare: Sequence[bytes], c
     return best
 
 
+def in_a_row(seed: bytes, first: str, second: str, now: int) -> int | None:
+    """The time-step of the second of two consecutive codes, both within ten minutes of the true time; None else.
+
+    The nearest to the present where there are several (requirements T-06, security rule 7).
+    """
+    present = step_at(now)
+    found = [
+        step
+        for step in range(present - SEARCH + 1, present + SEARCH + 1)
+        if hmac.compare_digest(hotp(seed, step - 1), first) & hmac.compare_digest(hotp(seed, step), second)
+    ]
+    return min(found, key=lambda step: abs(step - present), default=None)
+
+
 def acceptable(offset: int) -> bool:
     """Whether a code so many steps off may be accepted."""
     return abs(offset) <= WINDOW

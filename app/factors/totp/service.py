@@ -20,6 +20,10 @@ class BadSeed(ValueError):
     """Not base32, or shorter than the 112 bits that NIST SP 800-63B-4 sec. 3.1.4.1 asks for."""
 
 
+class BoundBefore(Exception):
+    """This seed is bound to this person already."""
+
+
 class AuthenticatorApps:
     """What the journeys need of apps."""
 
@@ -30,13 +34,17 @@ class AuthenticatorApps:
         self._spare = [spare] * MOST_APPS
         self._spare_sealed = keyring.seal(_PURPOSE, spare, "totp_apps:spare")
 
-    def usable(self, transaction: Transaction, person_id: int | None, now: int) -> tuple[App, ...]:
+    def usable(
+        self, transaction: Transaction, person_id: int | None, now: int, *, waiting: bool = False
+    ) -> tuple[App, ...]:
         """The apps whose codes may prove somebody now: active and past their waiting time (security rule 6).
 
+        ``waiting``: new ones as well, which is right where somebody signs in and nowhere else.
         Somebody unknown (None) has none, and is looked up all the same.
         """
         apps = store.of_person(transaction, person_id or 0)
-        return tuple(app for app in apps if app.state is AppState.ACTIVE and app.usable_from <= now)[:MOST_APPS]
+        active = (app for app in apps if app.state is AppState.ACTIVE)
+        return tuple(app for app in active if waiting or not app.waiting(now))[:MOST_APPS]
 
     def recognise(self, apps: Sequence[App], code: str, now: int) -> Match | None:
         """The app and time-step a code belongs to. Costs the same for everybody, and accepts nothing."""
@@ -55,10 +63,34 @@ class AuthenticatorApps:
         fresh = store.burn(transaction, match.app_id, match.step, now)
         return Outcome(Finding.CLOCK_OFF if fresh else Finding.USED, match.app_id, match.offset)
 
+    def try_out(self, seed: bytes, code: str, now: int) -> Match | None:
+        """The time-step of a code of a seed that is bound to nobody yet."""
+        return rules.recognise([("pending", seed, 0)], self._spare, code, now)
+
+    def in_a_row(self, app: App, first: str, second: str, now: int) -> int | None:
+        """The time-step of the second of two consecutive codes of an app, None where they are not that."""
+        seed = self._readable(app)
+        return None if seed is None else rules.in_a_row(seed, first, second, now)
+
+    def mark(self, person_id: int, seed: bytes) -> str:
+        """A fingerprint of a seed: the same for the same person for ever, and useless without the keyring."""
+        return self._keyring.mac_hex("totp-mark", person_id, seed, key=self._keyring.oldest)
+
     def bind(
-        self, transaction: Transaction, *, person_id: int, seed: bytes, label: str, now: int, usable_from: int
+        self,
+        transaction: Transaction,
+        *,
+        person_id: int,
+        seed: bytes,
+        label: str,
+        now: int,
+        usable_from: int,
+        last_step: int = 0,
     ) -> App:
-        """Store a seed, encrypted and bound to its row and person."""
+        """Store a seed, encrypted and bound to its row and person, once. Raises BoundBefore.
+
+        ``last_step`` is the time-step of the code that confirmed it, which then works nowhere else.
+        """
         app_id = self._chance.name()
         app = App(
             id=app_id,
@@ -67,12 +99,14 @@ class AuthenticatorApps:
             seed=self._keyring.seal(_PURPOSE, seed, _place(app_id, person_id)),
             state=AppState.ACTIVE,
             drift=0,
-            last_step=0,
+            last_step=last_step,
             bound_at=now,
             usable_from=usable_from,
             last_used_at=None,
+            mark=self.mark(person_id, seed),
         )
-        store.add(transaction, app)
+        if not store.add(transaction, app):
+            raise BoundBefore
         return app
 
     def reveal(self, app: App) -> str:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    insert,
     select,
     update,
 )
@@ -36,6 +35,8 @@ apps = Table(
     Column("bound_at", BigInteger, nullable=False),
     Column("usable_from", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
+    Column("removed_at", BigInteger),
+    Column("mark", String(64), unique=True),
     Index("ix_totp_apps_person_id", "person_id"),
 )
 
@@ -47,8 +48,17 @@ burned = Table(
     Column("burned_at", BigInteger, nullable=False),
 )
 
+_ROW: dict[str, Any] = {column.name: bindparam(column.name) for column in apps.columns}
+_ADD = Prepared(
+    {
+        "sqlite": sqlite.insert(apps).values(_ROW).on_conflict_do_nothing(index_elements=["mark"]),
+        "postgresql": postgresql.insert(apps).values(_ROW).on_conflict_do_nothing(index_elements=["mark"]),
+    }
+)
 _OF_PERSON = Prepared(
-    select(apps).where(apps.c.person_id == bindparam("of_person")).order_by(apps.c.bound_at, apps.c.id)
+    select(apps)
+    .where(apps.c.person_id == bindparam("of_person"), apps.c.state != AppState.REMOVED.value)
+    .order_by(apps.c.bound_at, apps.c.id)
 )
 _ACCEPT = Prepared(
     update(apps)
@@ -70,26 +80,75 @@ _BURN = Prepared(
 
 
 def of_person(transaction: Transaction, person_id: int) -> tuple[App, ...]:
-    """A person's apps, the oldest first."""
+    """A person's apps but for the removed ones, the oldest first."""
     return tuple(_app(row) for row in _OF_PERSON.rows(transaction, {"of_person": person_id}))
 
 
-def add(transaction: Transaction, app: App) -> None:
-    """Insert an app."""
-    transaction.execute(
-        insert(apps).values(
-            id=app.id,
-            person_id=app.person_id,
-            label=app.label,
-            seed=app.seed,
-            state=app.state.value,
-            drift=app.drift,
-            last_step=app.last_step,
-            bound_at=app.bound_at,
-            usable_from=app.usable_from,
-            last_used_at=app.last_used_at,
-        )
+def find(transaction: Transaction, person_id: int, app_id: str) -> App | None:
+    """One app of a person, removed or not."""
+    row = transaction.execute(select(apps).where(apps.c.id == app_id, apps.c.person_id == person_id)).first()
+    return _app(row) if row else None
+
+
+def is_marked(transaction: Transaction, mark: str) -> bool:
+    """Whether a seed of this fingerprint was ever bound."""
+    return transaction.execute(select(apps.c.id).where(apps.c.mark == mark)).first() is not None
+
+
+def add(transaction: Transaction, app: App) -> bool:
+    """Insert an app; False where its seed is bound already."""
+    values = {
+        "id": app.id,
+        "person_id": app.person_id,
+        "label": app.label,
+        "seed": app.seed,
+        "state": app.state.value,
+        "drift": app.drift,
+        "last_step": app.last_step,
+        "bound_at": app.bound_at,
+        "usable_from": app.usable_from,
+        "last_used_at": app.last_used_at,
+        "removed_at": app.removed_at,
+        "mark": app.mark,
+    }
+    return _ADD.count(transaction, values) == 1
+
+
+def rename(transaction: Transaction, app_id: str, label: str) -> bool:
+    """Give an app another label; False where it was removed meanwhile."""
+    where = (apps.c.id == app_id, apps.c.state != AppState.REMOVED.value)
+    return transaction.execute(update(apps).where(*where).values(label=label)).rowcount == 1
+
+
+def change_state(
+    transaction: Transaction, app_id: str, before: tuple[AppState, ...], after: AppState, now: int
+) -> bool:
+    """Move an app from one of some states to another; False where it stands in none of them. Nothing else changes."""
+    where = (apps.c.id == app_id, apps.c.state.in_([state.value for state in before]))
+    removed_at = now if after is AppState.REMOVED else None
+    values = {"state": after.value, "removed_at": removed_at}
+    return transaction.execute(update(apps).where(*where).values(values)).rowcount == 1
+
+
+def lock_all(transaction: Transaction, person_id: int, but: str) -> int:
+    """Lock every active or disabled app of a person but one; how many there were."""
+    where = (
+        apps.c.person_id == person_id,
+        apps.c.id != but,
+        apps.c.state.in_([AppState.ACTIVE.value, AppState.DISABLED.value]),
     )
+    return int(transaction.execute(update(apps).where(*where).values(state=AppState.LOCKED.value)).rowcount)
+
+
+def synchronize(transaction: Transaction, app_id: str, step: int, drift: int, now: int) -> bool:
+    """Shift an active app's window, and spend the time-step and the one before it, by one conditional write.
+
+    False where either was accepted or burned before, or lies before one that was.
+    """
+    spent = exists().where(burned.c.app_id == apps.c.id, burned.c.step.in_([step - 1, step]))
+    where = (apps.c.id == app_id, apps.c.state == AppState.ACTIVE.value, apps.c.last_step < step - 1, ~spent)
+    values = {"drift": drift, "last_step": step, "last_used_at": now}
+    return transaction.execute(update(apps).where(*where).values(values)).rowcount == 1
 
 
 def accept(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
@@ -122,4 +181,6 @@ def _app(row: Any) -> App:
         bound_at=row.bound_at,
         usable_from=row.usable_from,
         last_used_at=row.last_used_at,
+        removed_at=row.removed_at,
+        mark=row.mark,
     )

@@ -34,7 +34,7 @@ FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-P
 _LONG = 256  # characters of a header that is parsed
 _MOST_QUERY = 2_048
 _MOST_FIELDS = 64  # Twilio's callbacks have about thirty
-_COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD})
+_COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD, Code.PROOF_NEW})
 _LONGEST_COOKIE = 64
 _LONGEST_BROWSER = 255
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -272,7 +272,8 @@ def _to_what_is_due(refusal: OutOfOrder) -> Response:
     """Where a GET out of order goes. What a proof is due for is remembered by the browser itself."""
     response = redirect(refusal.due, 303)
     if refusal.code in _COME_BACK:
-        write_cookie(response, NEXT, request.path)  # type: ignore[arg-type]
+        asked = request.full_path if request.query_string else request.path
+        write_cookie(response, NEXT, asked)  # type: ignore[arg-type]
     return response  # type: ignore[return-value]
 
 

@@ -15,6 +15,7 @@ class VerifyPage:
     ways: tuple[Way, ...]
     has_codes: bool
     just_recovered: bool  # for a day messages do not suffice (security rule 6)
+    by_new_app: bool = False  # the fresh proof was by an app that cannot change older factors yet
 
 
 @dataclass(frozen=True, slots=True)

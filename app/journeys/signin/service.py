@@ -23,7 +23,7 @@ from app.records.organizations.model import STANDARD
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
 from app.records.sessions.model import SessionProof
-from app.steps.app_code import APP, AppCodes
+from app.steps.app_code import AppCodes
 from app.steps.claim import Claims
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
@@ -112,7 +112,7 @@ class SignIn:
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
             contacts = self._contacts(looking, person, flow, now)
-            has_app = bool(self._apps.usable(looking, person.id, now))
+            has_app = bool(self._apps.usable(looking, person.id, now, waiting=True))
             has_codes = self._codes.any_left(looking, person.id, Use.SIGN_IN, now)
         ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         return VerifyPage(
@@ -128,14 +128,13 @@ class SignIn:
         code = self._app_codes.shape(typed)
         self._limits.attempt(visit)
         held = self._verifying(cookie)
-        entered, now = self._app_codes.prove(
-            visit,
-            held.flow,
-            Door.SIGN_IN,
-            code,
-            lambda transaction, person, now: self._enter(transaction, visit, person, held.flow, Proof(APP, now)),
-        )
-        return self._end(visit, Proof(APP, now), entered, lambda step: step(held))
+
+        def then(transaction: Transaction, person: Person, now: int, factor: str) -> tuple[Entered | None, Proof]:
+            proof = Proof(factor, now)
+            return self._enter(transaction, visit, person, held.flow, proof), proof
+
+        (entered, proof), _ = self._app_codes.prove_signing_in(visit, held.flow, Door.SIGN_IN, code, then)
+        return self._end(visit, proof, entered, lambda step: step(held))
 
     def code_page(self, cookie: str | None) -> Flow:
         """The flow where a saved code may be typed. Raises OutOfOrder."""
@@ -282,7 +281,7 @@ class StepUp:
         person, now = present.person, present.now
         with self._database.read() as looking:
             contacts = self._phones(looking, person, now)
-            has_app = bool(self._apps.usable(looking, person.id, now))
+            has_app = bool(self._apps.usable(looking, person.id, now, waiting=True))
             has_codes = self._codes.any_left(looking, person.id, Use.STEP_UP, now)
         ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         return VerifyPage(
@@ -291,6 +290,7 @@ class StepUp:
             ways=tuple(ways.values()),
             has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
+            by_new_app=present.fresh and not present.settled,
         )
 
     def _phones(self, transaction: Transaction, person: Person, now: int) -> tuple[Contact, ...]:
@@ -308,12 +308,12 @@ class StepUp:
         self._limits.attempt(visit)
         present = self._presence.present(session, visit)
         flow = self._presence.passing_flow(present, STEP_UP.purpose)
-        cookie, _ = self._app_codes.prove(
+        cookie, _ = self._app_codes.prove_signing_in(
             visit,
             flow,
             Door.SIGN_IN,
             code,
-            lambda transaction, _, __: self._presence.raise_level(transaction, visit, present.session, APP),
+            lambda transaction, _, __, factor: self._presence.raise_level(transaction, visit, present.session, factor),
         )
         return cookie
 

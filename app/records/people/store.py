@@ -96,6 +96,11 @@ def get(transaction: Transaction, person_id: int) -> Person | None:
     return _person(row) if row else None
 
 
+def hold(transaction: Transaction, person_id: int) -> None:
+    """Let nobody else change this person's row, or hold it, until the transaction ends."""
+    transaction.execute(select(people.c.id).where(people.c.id == person_id).with_for_update())
+
+
 def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:
     """All present contacts: phones first, each kind in its own order."""
     return tuple(_contact(row) for row in _CONTACTS.rows(transaction, {"person_id": person_id}))

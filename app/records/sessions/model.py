@@ -10,12 +10,15 @@ WARNING = 120  # seconds before the idle end (requirements S1-07)
 
 PASSWORD = "password"  # noqa: S105 - the names of proofs
 APP = "app"
+NEW_APP = "new_app"  # an app in its waiting time: signs in, and removes nothing older (security rule 6)
 SMS = "sms"
 EMAIL = "email"
 RECOVERY_CODE = "recovery_code"
 NEW_CODE = "new_recovery_code"  # of a set that still waits: it signs in and frees nothing (security rule 6)
 # what NIST SP 800-63B-4 takes for an authenticator beside the password; a mailed PIN is none (sec. 3.1.3.1)
-STRONG = frozenset({APP, SMS, RECOVERY_CODE, NEW_CODE})
+STRONG = frozenset({APP, NEW_APP, SMS, RECOVERY_CODE, NEW_CODE})
+FREEING = STRONG - {NEW_CODE}  # by which factors and contacts may change
+SETTLED = FREEING - {NEW_APP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +65,11 @@ class Session:
 
     def fresh(self, now: int) -> bool:
         """Whether a second factor was proved lately enough to change factors and contacts."""
-        return any(proof.factor in STRONG - {NEW_CODE} and now - proof.at < FRESH for proof in self.proofs)
+        return self._lately(FREEING, now)
+
+    def settled(self, now: int) -> bool:
+        """The same by a factor past its waiting time, which older factors may be changed by (security rule 6)."""
+        return self._lately(SETTLED, now)
+
+    def _lately(self, factors: frozenset[str], now: int) -> bool:
+        return any(proof.factor in factors and now - proof.at < FRESH for proof in self.proofs)

@@ -100,3 +100,19 @@ def test_exactly_three_offsets_are_acceptable(offset):
 def test_a_spare_seed_never_proves_anybody():
     now = 1_790_000_000
     assert rules.recognise([], SPARE, rules.hotp(SPARE[0], rules.step_at(now)), now) is None
+
+
+@pytest.mark.parametrize("offset", range(-19, 21))
+def test_two_codes_in_a_row_are_found_within_ten_minutes_of_the_true_time(offset):
+    now = 1_790_000_000
+    step = rules.step_at(now) + offset
+    assert rules.in_a_row(SECRET, rules.hotp(SECRET, step - 1), rules.hotp(SECRET, step), now) == step
+
+
+@pytest.mark.parametrize(("first", "second"), [(20, 21), (-21, -20), (0, 0), (1, 0), (0, 2), (30, 31)])
+def test_other_pairs_of_codes_are_not(first, second):
+    now = 1_790_000_000
+    present = rules.step_at(now)
+    assert (
+        rules.in_a_row(SECRET, rules.hotp(SECRET, present + first), rules.hotp(SECRET, present + second), now) is None
+    )

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from app.factors.totp import rules, store
-from app.factors.totp.model import Finding
-from app.factors.totp.service import AuthenticatorApps, BadSeed, from_base32, provisioning_uri, to_base32
+from app.factors.totp.model import AppState, Finding
+from app.factors.totp.service import AuthenticatorApps, BadSeed, BoundBefore, from_base32, provisioning_uri, to_base32
 from app.foundation.secretbox import Unreadable
 from tests.cast import add_person
 
@@ -118,3 +118,57 @@ def test_a_seed_is_read_as_directories_write_it(text):
 def test_a_weak_or_broken_seed_is_refused(text):
     with pytest.raises(BadSeed):
         from_base32(text)
+
+
+def test_a_new_app_counts_where_somebody_signs_in(database, apps, clock, chance):
+    with database.begin() as transaction:
+        person = add_person(transaction, "omar", chance)
+        later = clock.now() + 86_400
+        apps.bind(transaction, person_id=person.id, seed=SEED, label="New", now=clock.now(), usable_from=later)
+        assert len(apps.usable(transaction, person.id, clock.now(), waiting=True)) == 1
+        assert apps.usable(transaction, person.id, clock.now()) == ()
+        assert len(apps.usable(transaction, person.id, later)) == 1
+
+
+@pytest.mark.parametrize("state", [AppState.DISABLED, AppState.LOCKED, AppState.REMOVED])
+def test_an_app_that_is_not_active_counts_nowhere(database, apps, bound, clock, state):
+    with database.begin() as transaction:
+        assert store.change_state(transaction, bound.id, (AppState.ACTIVE,), state, clock.now())
+        assert not store.change_state(transaction, bound.id, (AppState.ACTIVE,), state, clock.now())
+        assert apps.usable(transaction, bound.person_id, clock.now(), waiting=True) == ()
+        assert not store.accept(transaction, bound.id, rules.step_at(clock.now()), clock.now())
+        assert not store.synchronize(transaction, bound.id, rules.step_at(clock.now()), 0, clock.now())
+
+
+def test_a_seed_is_bound_to_a_person_once_even_after_its_removal(database, apps, bound, clock, chance):
+    def again(person_id):
+        with database.begin() as transaction:
+            apps.bind(transaction, person_id=person_id, seed=SEED, label="Again", now=1, usable_from=1)
+
+    with pytest.raises(BoundBefore):
+        again(bound.person_id)
+    with database.begin() as transaction:
+        store.change_state(transaction, bound.id, (AppState.ACTIVE,), AppState.REMOVED, clock.now())
+        other = add_person(transaction, "omar", chance)
+    with pytest.raises(BoundBefore):
+        again(bound.person_id)
+    again(other.id)
+
+
+def test_a_shift_spends_its_two_steps_once_over_all_threads(database, apps, bound, clock):
+    step, shifted = rules.step_at(clock.now()) + 9, []
+
+    def one():
+        with database.begin() as transaction:
+            shifted.append(store.synchronize(transaction, bound.id, step, 9, clock.now()))
+
+    threads = [threading.Thread(target=one) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shifted.count(True) == 1
+    with database.read() as looking:
+        kept = store.find(looking, bound.person_id, bound.id)
+    assert kept is not None
+    assert (kept.drift, kept.last_step) == (9, step)

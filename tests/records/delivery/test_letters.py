@@ -18,6 +18,10 @@ NOTICES = (
     "notice_strangers",
     "notice_code_used",
     "notice_codes_made",
+    "notice_app_added",
+    "notice_app_removed",
+    "notice_app_disabled",
+    "notice_app_enabled",
     "test",
 )
 FULL = {
