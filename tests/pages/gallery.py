@@ -339,7 +339,7 @@ def _new_app(status: int = 200, errors: Any = None, **changes: Any) -> Case:
 
 def _app(name: str, status: int = 200, *, errors: Any = None, replaced: bool = False, **changes: Any) -> Case:
     page = {
-        "id": "a1",
+        "id": "abc",
         "label": "Phone",
         "state": "active",
         "waits_until": None,

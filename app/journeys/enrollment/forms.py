@@ -6,10 +6,11 @@ from app.foundation.web.shape import Form
 
 
 class NewAppForm(Form):
-    """Fields ``label`` and ``code``."""
+    """Fields ``label`` and ``code``; ``replace`` is 1 where it is a new phone's."""
 
     label = StringField()
     code = StringField()
+    replace = StringField()
 
 
 class LabelForm(Form):

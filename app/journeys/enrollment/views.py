@@ -41,10 +41,10 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
 
     @doors.get("/authenticators/app/new")
     def new_page() -> Response:
-        return _new_page(here())
+        return _new_page(here(), replacing=request.args.get("replace") == "1")
 
-    def _new_page(present: Present, refusal: Refusal | None = None, label: str = "") -> Response:
-        page = enrollment.page(present, read_cookie(ENROLL), replacing=_replacing())
+    def _new_page(present: Present, refusal: Refusal | None = None, label: str = "", *, replacing: bool) -> Response:
+        page = enrollment.page(present, read_cookie(ENROLL), replacing=replacing)
         svg = qr(page.uri).decode()
         context = {"page": page, "label": label[:LABEL_MAX], "qr": svg[svg.index("<svg") :]}
         response = render_signed("enrollment/new.html", present, context, refusal)
@@ -54,13 +54,13 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
     @doors.post("/authenticators/app/new")
     def confirm() -> Response:
         form = NewAppForm()
-        present, label = here(), form.text("label")
+        present, label, replacing = here(), form.text("label"), form.text("replace") == "1"
         try:
             confirmed = enrollment.confirm(
-                visit(), present, read_cookie(ENROLL), label, form.text("code"), replacing=_replacing()
+                visit(), present, read_cookie(ENROLL), label, form.text("code"), replacing=replacing
             )
         except (Wrong, Throttled) as refusal:
-            return _new_page(present, refusal, label)
+            return _new_page(present, refusal, label, replacing=replacing)
         response = _to(confirmed.next)
         clear_cookie(response, ENROLL)
         return response
@@ -128,10 +128,6 @@ def _own_alone() -> Iterator[None]:
         yield
     except NoSuchAppError:
         abort(404)
-
-
-def _replacing() -> bool:
-    return request.args.get("replace") == "1"
 
 
 def _to(path: str) -> Response:

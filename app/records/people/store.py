@@ -97,8 +97,11 @@ def get(transaction: Transaction, person_id: int) -> Person | None:
 
 
 def hold(transaction: Transaction, person_id: int) -> None:
-    """Let nobody else change this person's row, or hold it, until the transaction ends."""
-    transaction.execute(select(people.c.id).where(people.c.id == person_id).with_for_update())
+    """Let nobody else change this person's row, or hold it, until the transaction ends.
+
+    Rows that refer to it may be written meanwhile, or a sign-in and a change could wait for each other.
+    """
+    transaction.execute(select(people.c.id).where(people.c.id == person_id).with_for_update(key_share=True))
 
 
 def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:

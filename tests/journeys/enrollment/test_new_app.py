@@ -63,7 +63,8 @@ def wrong(portal, seed):
 def enroll(portal, browser, label="New phone", query=""):
     """Adds an app and returns its seed and the answer."""
     seed = key_on(browser.get(NEW + query).text)
-    return seed, browser.post(NEW + query, label=label, code=shows(portal, seed))
+    fields = {"replace": "1"} if query else {}
+    return seed, browser.post(NEW, label=label, code=shows(portal, seed), **fields)
 
 
 def apps_of(portal, person):
@@ -362,7 +363,7 @@ def test_after_a_hundred_failures_a_new_app_works_and_the_old_ones_stay_shut(one
 def test_a_new_phone_is_moved_to_without_a_gap_and_the_old_app_is_offered_for_removal(one_portal, jane, browser):
     page = browser.get(f"{NEW}?replace=1").text
     assert "I have a new phone" in page
-    assert f'action="{NEW}?replace=1"' in page
+    assert 'name="replace" value="1"' in page
     one_portal.base.clock.advance(30)
     assert browser.get(HOME).status_code == 200
     (old,) = apps_of(one_portal, jane)
