@@ -29,6 +29,8 @@ from app.journeys.administration.model import NotDone
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
+from app.journeys.contacts import views as contacts_views
+from app.journeys.contacts.service import ContactMeans, Contacts
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
 from app.journeys.enrollment import views as enrollment_views
@@ -318,6 +320,22 @@ def build_web(base: Foundation, means: Means) -> Flask:
     own_codes = OwnCodes(database=base.database, code_sets=steps.code_sets, limits=means.limits)
     app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
     app.register_blueprint(_enrollment(base, means, steps))
+    contacts = Contacts(
+        ContactMeans(
+            database=base.database,
+            flows=means.flows,
+            limits=means.limits,
+            tries=means.tries,
+            outbox=means.outbox,
+            chance=base.chance,
+            clock=base.clock,
+            claims=steps.claims,
+            pins=steps.pins,
+            presence=steps.presence,
+            changes=steps.changes,
+        )
+    )
+    app.register_blueprint(contacts_views.blueprint(contacts, steps.presence))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:

@@ -13,6 +13,8 @@ class Code(StrEnum):
     NOT_A_CODE = "not_a_code"
     NOT_A_CHANNEL = "not_a_channel"
     NOT_A_SAVED_CODE = "not_a_saved_code"
+    NOT_A_PHONE = "not_a_phone"
+    NOT_AN_EMAIL = "not_an_email"
     # a judgement: 422, beside the field
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, not a secret
     WRONG_CODE = "wrong_code"
@@ -27,6 +29,9 @@ class Code(StrEnum):
     KEY_SPENT = "key_spent"
     NOT_IN_A_ROW = "not_in_a_row"
     PASSWORD_RULES = "password_rules"  # noqa: S105
+    CONTACT_THERE = "contact_there"
+    TOO_MANY_CONTACTS = "too_many_contacts"
+    LAST_CONTACT = "last_contact"
     # out of order: 409, with the step that is due
     OUT_OF_ORDER = "out_of_order"
     CARRIED_OUT = "carried_out"  # it came twice, and the first one did what it asks

@@ -19,6 +19,7 @@ from app.records.delivery.model import State as Delivery
 from app.records.delivery.outbox import Outbox
 from app.records.flows.model import CLOSED, Course, Flow, Held
 from app.records.flows.service import Flows
+from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
@@ -75,9 +76,15 @@ class PinStep:
             return _notes(None, Code.NO_CHANNEL.value)
         try:
             with savepoint(transaction):
-                return _notes(self._send(transaction, visit, flow, person, wanted[0], now), "")
+                return self.first_to(transaction, visit, flow, person, wanted[0])
         except Throttled as throttled:
             return _notes(None, throttled.code.value)
+
+    def first_to(
+        self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact
+    ) -> dict[str, Any]:
+        """The same to one contact, where without a PIN there is nothing to go on with. Raises Throttled."""
+        return _notes(self._send(transaction, visit, flow, person, contact, self._means.clock.now()), "")
 
     def _send(
         self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact, now: int
@@ -219,6 +226,7 @@ class PinStep:
             audit.add(transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details))
             if right:
                 means.tries.succeed(transaction, spent)
+                people.contact_used(transaction, pin.contact_id, now)
                 return then(transaction, person, pin, held), held, pin
             if spent.closed_to_strangers:
                 means.claims.warn_owner(transaction, visit, person, now)

@@ -76,6 +76,11 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['set_id'], ['recovery_code_sets.id'], name=op.f('fk_recovery_codes_set_id_recovery_code_sets')),
     sa.PrimaryKeyConstraint('set_id', 'digest', name=op.f('pk_recovery_codes'))
     )
+    with op.batch_alter_table('contacts', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))
+        batch_op.create_index('ix_contacts_pending_until', ['pending_until'], unique=False)
+
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.add_column(sa.Column('recovered_at', sa.BigInteger(), nullable=True))
 

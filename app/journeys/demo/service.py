@@ -80,7 +80,8 @@ class DemoDesk:
                     continue
                 usable = self._apps.usable(looking, person.id, now)
                 contacts = people.contacts_of(looking, person.id)
-            shown = {contact.channel: contact.address for contact in contacts}
+            # the first of a kind is the one that gets the PIN
+            shown = {one.channel: one.address for one in reversed(contacts) if one.confirmed_at is not None}
             key = self._apps.reveal(usable[0]) if usable else ""
             theirs = now - role.slow
             phones.append(

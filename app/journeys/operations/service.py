@@ -12,6 +12,7 @@ from app.records.delivery import store as outbox
 from app.records.delivery.outbox import Outbox
 from app.records.flows import store as grants
 from app.records.lanes import store as lanes
+from app.records.people import store as people
 
 _KEPT = 86_400  # seconds after which a grant and a burned time-step are of no use to anybody
 _MESSAGES_KEPT = 90 * 86_400  # for support, who asks what became of a message; its text was wiped when it left
@@ -25,11 +26,12 @@ class Housekeeping:
         self._clock = clock
 
     def tidy(self) -> int:
-        """Delete old grants, burned steps and messages; returns how many rows went."""
+        """Delete old grants, burned steps and messages, and addresses that nobody confirmed; returns how many."""
         now = self._clock.now()
         with self._database.begin() as transaction:
             gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
             gone += lanes.forget(transaction, now)
+            gone += people.forget_pending(transaction, now)
             return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)
 
 

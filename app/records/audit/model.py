@@ -42,6 +42,9 @@ class Event(StrEnum):
     USER_CREATED = "user_created"
     USER_UPDATED = "user_updated"
     NOTICE_SENT = "notice_sent"
+    CONTACT_ADDED = "contact_added"
+    CONTACT_REMOVED = "contact_removed"
+    CONTACT_DEFAULT = "contact_made_default"
 
 
 @dataclass(frozen=True, slots=True)

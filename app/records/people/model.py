@@ -85,6 +85,8 @@ class Contact:
     confirmed_at: int | None
     usable_from: int
     removed_at: int | None
+    last_used_at: int | None = None  # when a PIN that went there was right
+    pending_until: int | None = None  # where somebody added it themselves and has yet to confirm it
 
     def usable(self, now: int) -> bool:
         """Whether a recovery PIN or a notice may go there (NIST SP 800-63B-4 sec. 4.2.1.2, security rule 6)."""

@@ -53,7 +53,10 @@ contacts = Table(
     Column("usable_from", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("removed_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("pending_until", BigInteger),
     Index("ix_contacts_person_id", "person_id"),
+    Index("ix_contacts_pending_until", "pending_until"),
 )
 
 _ADD_FREE = {
@@ -72,6 +75,11 @@ _CONTACTS = Prepared(
     .order_by(contacts.c.channel.desc(), contacts.c.position, contacts.c.id)
 )
 _CONTACT = Prepared(select(contacts).where(contacts.c.id == bindparam("contact_id")))
+
+_USED = Prepared(update(contacts).where(contacts.c.id == bindparam("contact_id")).values(last_used_at=bindparam("now")))
+_PENDING = (contacts.c.confirmed_at.is_(None), contacts.c.pending_until.is_not(None))
+# the row itself stays for the message that went there, which names it
+_FORGOTTEN: dict[str, Any] = {"address": "", "pending_until": None}
 
 _RESTAMP = Prepared(
     update(people)
@@ -147,6 +155,66 @@ def add_contact(transaction: Transaction, new: Contact, created_at: int) -> None
     transaction.execute(insert(contacts).values(_contact_values(new, created_at)))
 
 
+def lock(transaction: Transaction, person_id: int) -> None:
+    """Let nobody else change this person's contacts until the transaction ends: what is counted stays true."""
+    # not FOR UPDATE: rows that refer to a person, such as events, take a share of their key before
+    transaction.execute(select(people.c.id).where(people.c.id == person_id).with_for_update(key_share=True))
+
+
+def confirm_contact(transaction: Transaction, confirmed: Contact) -> bool:
+    """Write down that a pending contact was confirmed, with its place and when it may be used; once.
+
+    False where it was confirmed, replaced or forgotten meanwhile. The same address, filed for the person and never
+    confirmed, goes.
+    """
+    pending = (*_own(confirmed.person_id), contacts.c.confirmed_at.is_(None))
+    done = (
+        update(contacts)
+        .where(*pending, contacts.c.id == confirmed.id, contacts.c.pending_until > confirmed.confirmed_at)
+        .values(
+            confirmed_at=confirmed.confirmed_at,
+            usable_from=confirmed.usable_from,
+            position=confirmed.position,
+            pending_until=None,
+        )
+    )
+    if transaction.execute(done).rowcount != 1:
+        return False
+    same = (contacts.c.channel == confirmed.channel.value, contacts.c.address == confirmed.address)
+    filed = update(contacts).where(*pending, *same).values(removed_at=confirmed.confirmed_at)
+    transaction.execute(filed)
+    return True
+
+
+def remove_contact(transaction: Transaction, person_id: int, contact_id: str, now: int) -> bool:
+    """Take a contact off its person; the row stays, for undo. False where it is gone already."""
+    gone = update(contacts).where(*_own(person_id), contacts.c.id == contact_id).values(removed_at=now)
+    return transaction.execute(gone).rowcount == 1
+
+
+def order_contacts(transaction: Transaction, ordered: Sequence[Contact]) -> None:
+    """Give contacts of one kind their places: the first is the one that is used unless another is asked for."""
+    for position, one in enumerate(ordered):
+        transaction.execute(update(contacts).where(contacts.c.id == one.id).values(position=position))
+
+
+def contact_used(transaction: Transaction, contact_id: str, now: int) -> None:
+    """Note that a PIN that went there was right."""
+    _USED.count(transaction, {"contact_id": contact_id, "now": now})
+
+
+def drop_pending(transaction: Transaction, person_id: int, channel: Channel, now: int) -> int:
+    """Forget what somebody added and did not confirm, of one kind. Returns how many there were."""
+    where = (*_own(person_id), *_PENDING, contacts.c.channel == channel.value)
+    return int(transaction.execute(update(contacts).where(*where).values(**_FORGOTTEN, removed_at=now)).rowcount)
+
+
+def forget_pending(transaction: Transaction, now: int) -> int:
+    """The same for everybody, where the time to confirm it is over."""
+    where = (*_PENDING, contacts.c.pending_until <= now)
+    return int(transaction.execute(update(contacts).where(*where).values(**_FORGOTTEN, removed_at=now)).rowcount)
+
+
 def restamp(transaction: Transaction, person_id: int, old: str, new: str) -> bool:
     """Replace the stamp if it still is the old one; False where somebody was faster. Only active people."""
     return _RESTAMP.count(transaction, {"person_id": person_id, "old": old, "new": new}) == 1
@@ -179,6 +247,11 @@ def _status(value: str) -> Status:
     return Status(value)
 
 
+def _own(person_id: int) -> tuple[Any, ...]:
+    """Present contacts of one person."""
+    return (contacts.c.person_id == person_id, contacts.c.removed_at.is_(None))
+
+
 def _values(person: Person) -> dict[str, object]:
     return {
         "user_id": person.user_id,
@@ -205,6 +278,8 @@ def _contact_values(new: Contact, created_at: int) -> dict[str, object]:
         "usable_from": new.usable_from,
         "created_at": created_at,
         "removed_at": new.removed_at,
+        "last_used_at": new.last_used_at,
+        "pending_until": new.pending_until,
     }
 
 
@@ -234,4 +309,6 @@ def _contact(row: Any) -> Contact:
         confirmed_at=row.confirmed_at,
         usable_from=row.usable_from,
         removed_at=row.removed_at,
+        last_used_at=row.last_used_at,
+        pending_until=row.pending_until,
     )

@@ -1,0 +1,158 @@
+"""The pages under /authenticators/phone and /authenticators/email."""
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, jsonify, redirect
+
+from app.foundation.refusals import Refusal, Throttled, Wrong
+from app.foundation.web.application import refuse_with, render, visit
+from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie, write_cookie
+from app.foundation.web.shape import Form
+from app.foundation.web.signed import render_signed
+from app.journeys.contacts.flow import COURSES, HOME, State
+from app.journeys.contacts.forms import EmailForm, PhoneForm, PinForm
+from app.journeys.contacts.model import ChangePage
+from app.journeys.contacts.rules import MOST
+from app.journeys.contacts.service import Contacts
+from app.records.people.model import Channel
+from app.steps.presence import Presence, Present
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What tells the two kinds of contact apart at the door; ``name`` is the field and the part of the path."""
+
+    name: str
+    channel: Channel
+    form: type[Form]
+
+
+_KINDS = (_Kind("phone", Channel.SMS, PhoneForm), _Kind("email", Channel.EMAIL, EmailForm))
+
+
+def blueprint(contacts: Contacts, presence: Presence) -> Blueprint:
+    """The doors of both kinds."""
+    doors = Blueprint("contacts", __name__)
+    for kind in _KINDS:
+        _adding(doors, kind, contacts, presence)
+        _confirming(doors, kind, contacts)
+        _changing(doors, kind, contacts, presence)
+    return doors
+
+
+def _adding(doors: Blueprint, kind: _Kind, contacts: Contacts, presence: Presence) -> None:
+    course = COURSES[kind.channel]
+
+    @doors.get(course.start, endpoint=f"{kind.name}_page")
+    def page() -> Response:
+        return _page("")
+
+    def _page(typed: str, refusal: Refusal | None = None) -> Response:
+        present = presence.fresh(read_cookie(SESSION), visit())
+        context = {"page": contacts.new_page(present, kind.channel), "field": kind.name, "typed": typed[:MOST]}
+        return render_signed("contacts/new.html", present, context, refusal)
+
+    @doors.post(course.start, endpoint=f"{kind.name}_begin")
+    def begin() -> Response:
+        typed = kind.form().text(kind.name)
+        try:
+            cookie = contacts.begin(visit(), read_cookie(SESSION), kind.channel, typed)
+        except (Wrong, Throttled) as refusal:
+            return _page(typed, refusal)
+        response = redirect(course.page_of(State.PIN), 303)
+        write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
+        return response  # type: ignore[return-value]
+
+
+def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
+    course = COURSES[kind.channel]
+    enter = course.page_of(State.PIN)
+    paths = {"enter": enter, "send_at": f"{enter}/send", "status_at": f"{enter}/pin/status", "start": course.start}
+
+    @doors.get(enter, endpoint=f"{kind.name}_pin_page")
+    def page() -> Response:
+        return _page()
+
+    def _page(refusal: Refusal | None = None) -> Response:
+        pin = contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel)
+        context = {"pin": pin, **paths}
+        if refusal is None:
+            return render("contacts/pin.html", {**context, "errors": {}})
+        return refuse_with("contacts/pin.html", refusal, context)
+
+    @doors.post(enter, endpoint=f"{kind.name}_confirm")
+    def confirm() -> Response:
+        typed = PinForm().text("pin")
+        try:
+            contacts.confirm(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel, typed)
+        except (Wrong, Throttled) as refusal:
+            return _page(refusal)
+        response = redirect(HOME, 303)
+        clear_cookie(response, TASK)  # type: ignore[arg-type]
+        return response  # type: ignore[return-value]
+
+    @doors.get(paths["send_at"], endpoint=f"{kind.name}_send_page")
+    def send_page() -> Response:
+        # the form stands on the page of the PIN; a visitor who types this address is taken there
+        contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel)
+        return redirect(enter, 303)  # type: ignore[return-value]
+
+    @doors.post(paths["send_at"], endpoint=f"{kind.name}_send")
+    def send() -> Response:
+        try:
+            contacts.send(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel)
+        except (Wrong, Throttled) as refusal:
+            return _page(refusal)
+        return redirect(enter, 303)  # type: ignore[return-value]
+
+    @doors.get(paths["status_at"], endpoint=f"{kind.name}_status")
+    def status() -> Response:
+        return jsonify(contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel).status())
+
+
+def _changing(doors: Blueprint, kind: _Kind, contacts: Contacts, presence: Presence) -> None:
+    own = f"{HOME}/{kind.name}/<contact_id>"
+
+    def _shown(template: str, present: Present, page: ChangePage | None, refusal: Refusal | None) -> Response:
+        if page is None:
+            abort(404)
+        return render_signed(template, present, {"page": page, "field": kind.name}, refusal)
+
+    @doors.get(f"{own}/remove", endpoint=f"{kind.name}_removal_page")
+    def removal_page(contact_id: str) -> Response:
+        return _removal(contact_id)
+
+    def _removal(contact_id: str, refusal: Refusal | None = None) -> Response:
+        present = presence.fresh(read_cookie(SESSION), visit())
+        page = contacts.removal_page(present, kind.channel, contact_id)
+        return _shown("contacts/remove.html", present, page, refusal)
+
+    @doors.post(f"{own}/remove", endpoint=f"{kind.name}_remove")
+    def remove(contact_id: str) -> Response:
+        try:
+            done = contacts.remove(visit(), read_cookie(SESSION), kind.channel, contact_id)
+        except (Wrong, Throttled) as refusal:
+            return _removal(contact_id, refusal)
+        return _home(done=done)
+
+    @doors.get(f"{own}/default", endpoint=f"{kind.name}_default_page")
+    def default_page(contact_id: str) -> Response:
+        return _default(contact_id)
+
+    def _default(contact_id: str, refusal: Refusal | None = None) -> Response:
+        present = presence.fresh(read_cookie(SESSION), visit())
+        page = contacts.default_page(present, kind.channel, contact_id)
+        return _shown("contacts/default.html", present, page, refusal)
+
+    @doors.post(f"{own}/default", endpoint=f"{kind.name}_make_default")
+    def make_default(contact_id: str) -> Response:
+        try:
+            done = contacts.make_default(visit(), read_cookie(SESSION), kind.channel, contact_id)
+        except (Wrong, Throttled) as refusal:
+            return _default(contact_id, refusal)
+        return _home(done=done)
+
+    def _home(*, done: bool) -> Response:
+        if not done:
+            abort(404)
+        return redirect(HOME, 303)  # type: ignore[return-value]
