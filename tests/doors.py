@@ -104,6 +104,32 @@ DOORS = (
         example=f"{_APP}/synchronize",
     ),
     _door("/authenticators/app/<app_id>/remove", "GET POST", Guard.SESSION, example=f"{_APP}/remove"),
+    _door("/authenticators/phone/new", "GET POST", Guard.SESSION, "phone"),
+    _door("/authenticators/phone/new/confirm", "GET POST", Guard.SESSION, "pin"),
+    _door("/authenticators/phone/new/confirm/send", "GET POST", Guard.SESSION),
+    _door("/authenticators/phone/new/confirm/pin/status", "GET", Guard.SESSION),
+    _door(
+        "/authenticators/phone/<contact_id>/remove", "GET POST", Guard.SESSION, example="/authenticators/phone/0/remove"
+    ),
+    _door(
+        "/authenticators/phone/<contact_id>/default",
+        "GET POST",
+        Guard.SESSION,
+        example="/authenticators/phone/0/default",
+    ),
+    _door("/authenticators/email/new", "GET POST", Guard.SESSION, "email"),
+    _door("/authenticators/email/new/confirm", "GET POST", Guard.SESSION, "pin"),
+    _door("/authenticators/email/new/confirm/send", "GET POST", Guard.SESSION),
+    _door("/authenticators/email/new/confirm/pin/status", "GET", Guard.SESSION),
+    _door(
+        "/authenticators/email/<contact_id>/remove", "GET POST", Guard.SESSION, example="/authenticators/email/0/remove"
+    ),
+    _door(
+        "/authenticators/email/<contact_id>/default",
+        "GET POST",
+        Guard.SESSION,
+        example="/authenticators/email/0/default",
+    ),
     _door("/step-up", "GET POST", Guard.SESSION, "code"),
     _door("/authenticators/recovery-codes", "GET POST", Guard.SESSION, "stolen"),
     _door("/authenticators/recovery-codes/saved", "GET POST", Guard.SESSION),

@@ -224,6 +224,36 @@ MESSAGES = [
     },
 ]
 
+_SIGNED = {"user_id": "jane", "idle_in": 600}
+_OWN_PHONE = {"id": "0" * 32, "state": "active", "days": 0, "first": True, **_PHONE}
+_NEW_PHONE = {
+    "id": "1" * 32,
+    "channel": "sms",
+    "destination": "••• ••• 98",
+    "state": "waiting",
+    "days": 7,
+    "first": False,
+}
+_OWN_MAIL = {"id": "2" * 32, "state": "active", "days": 0, "first": True, **_MAIL}
+
+
+def _new_contact(field: str, *contacts: Any, status: int = 200, typed: str = "", errors: Any = None) -> Case:
+    page = {"channel": "sms" if field == "phone" else "email", "contacts": contacts, "full": len(contacts) > 1}
+    context = {"signed": _SIGNED, "page": page, "field": field, "typed": typed, "errors": errors or {}}
+    return Case("contacts/new.html", context, status)
+
+
+def _contact(template: str, contact: Any, *, status: int = 200, errors: Any = None, **more: str) -> Case:
+    page = {"contact": contact, "loss": "", "instead": "", **more}
+    return Case(template, {"signed": _SIGNED, "page": page, "field": "phone", "errors": errors or {}}, status)
+
+
+_AT_CONFIRM = {
+    "enter": "/authenticators/phone/new/confirm",
+    "send_at": "/authenticators/phone/new/confirm/send",
+    "status_at": "/authenticators/phone/new/confirm/pin/status",
+    "start": "/authenticators/phone/new",
+}
 _LONG = "a.very.long.user-id.of.the.kind.that.directories.like.to.give@subsidiary.example.org"
 _WRONG = Refused(Code.PASSWORD_RULES, "new_password", {"broken": _ALL_BROKEN[:1] + _ALL_BROKEN[2:3], "strength": None})
 
@@ -439,6 +469,21 @@ CASES: dict[str, Case] = {
     "app-synchronize": _app("synchronize"),
     "app-synchronize-wrong": _app("synchronize", 422, errors=_errors(Refused(Code.NOT_IN_A_ROW, "code_1"))),
     "password-owed": Case("signin/new_password.html", {k: v for k, v in _password().items() if k != "can_unlock"}),
+    "phone-new": _new_contact("phone", _OWN_PHONE),
+    "phone-new-wrong": _new_contact(
+        "phone", _OWN_PHONE, status=422, typed="0170 123", errors=_errors(Refused(Code.NOT_A_PHONE, "phone"))
+    ),
+    "phone-new-full": _new_contact("phone", _OWN_PHONE, _NEW_PHONE),
+    "email-new": _new_contact("email", _OWN_MAIL),
+    "phone-confirm": Case("contacts/pin.html", {**_pin(alternatives=[]), **_AT_CONFIRM}),
+    "phone-confirm-failed": Case("contacts/pin.html", {**_pin(alternatives=[], state="failed"), **_AT_CONFIRM}),
+    "phone-remove": _contact("contacts/remove.html", _OWN_PHONE),
+    "phone-remove-usable": _contact("contacts/remove.html", _OWN_PHONE, loss="usable"),
+    "phone-remove-last": _contact("contacts/remove.html", _OWN_PHONE, loss="last"),
+    "phone-remove-refused": _contact(
+        "contacts/remove.html", _OWN_PHONE, status=422, errors=_errors(Refused(Code.LAST_CONTACT)), loss="last"
+    ),
+    "phone-default": _contact("contacts/default.html", _NEW_PHONE, instead=_PHONE["destination"]),
     "recovery": Case("recovery/user_id.html", {"user_id": "jane", "errors": {}}, path="/recovery"),
     "recovery-two-errors": Case(
         "recovery/user_id.html",

@@ -24,6 +24,8 @@ NOTICES = (
     "notice_app_enabled",
     "test",
 )
+OF_CONTACTS = ("notice_contact_added", "notice_contact_removed", "notice_contact_default", "notice_your_contact")
+NOTICES = ("notice_password_changed", "notice_unlocked", "notice_strangers", "test", *OF_CONTACTS)
 FULL = {
     "support_phone": "+493012345678",
     "support_email": "help@example.org",
@@ -33,6 +35,8 @@ FULL = {
 # the draft's own grammar: host, one space, code, at the very end (WICG sms-one-time-codes)
 BOUND = re.compile(r"@(?P<host>[^ @#]+) #(?P<code>[^ ]+)")
 
+
+_SAID = {"channel": "sms", "destination": "j•••@e•••.org", "usable_from": AT + 604_800, "removed": False}
 
 languages = pytest.mark.parametrize("language", i18n.LANGUAGES)
 
@@ -47,6 +51,7 @@ def pin(channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
 def notice(template: str, channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
     letter = Letters(settings(**more)).render(
         template, channel, language, {"at": AT, "address": "203.0.113.7", "left": 9}
+        template, channel, language, {**_SAID, "at": AT, "address": "203.0.113.7"}
     )
     return letter.subject, letter.text
 
