@@ -6,7 +6,7 @@ import pytest
 
 from app.journeys.operations.service import Housekeeping
 from app.records.people import store as people
-from app.records.people.model import Channel
+from app.records.people.model import Channel, Contact
 from tests.journeys import behind
 from tests.portal import NEW_PASSWORD
 
@@ -345,7 +345,7 @@ def test_a_new_attempt_replaces_the_one_that_was_not_confirmed(one_portal, jane)
 
 def test_what_is_never_confirmed_disappears_and_what_an_administrator_filed_stays(one_portal, jane):
     with one_portal.base.database.begin() as transaction:
-        filed = people.Contact("f" * 32, jane.id, Channel.EMAIL, "filed@example.org", 1, None, 0, None)
+        filed = Contact("f" * 32, jane.id, Channel.EMAIL, "filed@example.org", 1, None, 0, None)
         people.add_contact(transaction, filed, 0)
     ask(signed_in(one_portal))
     tidy = Housekeeping(one_portal.base.database, one_portal.base.clock).tidy
@@ -359,7 +359,7 @@ def test_what_is_never_confirmed_disappears_and_what_an_administrator_filed_stay
 
 def test_a_filed_address_is_confirmed_by_adding_it(one_portal, jane):
     with one_portal.base.database.begin() as transaction:
-        people.add_contact(transaction, people.Contact("f" * 32, jane.id, Channel.EMAIL, MAIL, 1, None, 0, None), 0)
+        people.add_contact(transaction, Contact("f" * 32, jane.id, Channel.EMAIL, MAIL, 1, None, 0, None), 0)
     add(one_portal, signed_in(one_portal), MAIL)
     assert addresses(one_portal, jane) == [PHONE, EMAIL, MAIL]
 
@@ -448,6 +448,7 @@ def test_a_removed_contact_is_told_gets_no_pin_and_its_row_stays(one_portal, jan
     assert "••• ••• 01" in one_portal.mailbox.to(EMAIL)[-1].text
     with one_portal.base.database.read() as looking:
         kept = people.contact(looking, phone)
+    assert kept is not None
     assert (kept.address, kept.removed_at) == (PHONE, one_portal.base.clock.now())
     assert behind.happened(one_portal, jane.id, "contact_removed") == 1
     assert browser.get(f"{HOME}/phone/{phone}/remove").location == HOME
