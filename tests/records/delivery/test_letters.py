@@ -12,6 +12,7 @@ from app.records.delivery.rules import SMS_LIMIT, septets
 from tests.records.delivery.parts import settings
 
 AT = 1_790_000_000  # 2026-09-21T14:13:20Z
+OF_CONTACTS = ("notice_contact_added", "notice_contact_removed", "notice_contact_default", "notice_your_contact")
 NOTICES = (
     "notice_password_changed",
     "notice_unlocked",
@@ -23,9 +24,8 @@ NOTICES = (
     "notice_app_disabled",
     "notice_app_enabled",
     "test",
+    *OF_CONTACTS,
 )
-OF_CONTACTS = ("notice_contact_added", "notice_contact_removed", "notice_contact_default", "notice_your_contact")
-NOTICES = ("notice_password_changed", "notice_unlocked", "notice_strangers", "test", *OF_CONTACTS)
 FULL = {
     "support_phone": "+493012345678",
     "support_email": "help@example.org",
@@ -50,8 +50,7 @@ def pin(channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
 
 def notice(template: str, channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
     letter = Letters(settings(**more)).render(
-        template, channel, language, {"at": AT, "address": "203.0.113.7", "left": 9}
-        template, channel, language, {**_SAID, "at": AT, "address": "203.0.113.7"}
+        template, channel, language, {**_SAID, "at": AT, "address": "203.0.113.7", "left": 9}
     )
     return letter.subject, letter.text
 
