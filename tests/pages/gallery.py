@@ -146,8 +146,9 @@ def _codes(template: str, **changes: Any) -> Case:
         "usable_on": "2026-09-22 14:13 UTC",
         **changes,
     }
-    signed = {"user_id": "jane", "idle_in": 900}
-    return Case(f"recovery_codes/{template}.html", {"page": page, "signed": signed, "errors": {}})
+    return Case(
+        f"recovery_codes/{template}.html", {"page": page, "signed": {"user_id": "jane", "idle_in": 900}, "errors": {}}
+    )
 
 
 def _password(**changes: Any) -> dict[str, Any]:
@@ -224,7 +225,7 @@ MESSAGES = [
     },
 ]
 
-_SIGNED = {"user_id": "jane", "idle_in": 600}
+_WHO = {"user_id": "jane", "idle_in": 900, "now": 1_790_000_000}
 _OWN_PHONE = {"id": "0" * 32, "state": "active", "days": 0, "first": True, **_PHONE}
 _NEW_PHONE = {
     "id": "1" * 32,
@@ -239,13 +240,13 @@ _OWN_MAIL = {"id": "2" * 32, "state": "active", "days": 0, "first": True, **_MAI
 
 def _new_contact(field: str, *contacts: Any, status: int = 200, typed: str = "", errors: Any = None) -> Case:
     page = {"channel": "sms" if field == "phone" else "email", "contacts": contacts, "full": len(contacts) > 1}
-    context = {"signed": _SIGNED, "page": page, "field": field, "typed": typed, "errors": errors or {}}
+    context = {"signed": _WHO, "page": page, "field": field, "typed": typed, "errors": errors or {}}
     return Case("contacts/new.html", context, status)
 
 
 def _contact(template: str, contact: Any, *, status: int = 200, errors: Any = None, **more: str) -> Case:
     page = {"contact": contact, "loss": "", "instead": "", **more}
-    return Case(template, {"signed": _SIGNED, "page": page, "field": "phone", "errors": errors or {}}, status)
+    return Case(template, {"signed": _WHO, "page": page, "field": "phone", "errors": errors or {}}, status)
 
 
 _AT_CONFIRM = {
@@ -363,7 +364,7 @@ def _new_app(status: int = 200, errors: Any = None, **changes: Any) -> Case:
     key = "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP"
     uri = f"otpauth://totp/Keyturn:jane?secret={key.replace(' ', '')}&issuer=Keyturn"
     page = {"uri": uri, "key": key, "replacing": False, "waits": 86_400, **changes}
-    context = {"page": page, "label": "", "qr": _QR, "signed": _SIGNED, "errors": errors or {}}
+    context = {"page": page, "label": "", "qr": _QR, "signed": _WHO, "errors": errors or {}}
     return Case("enrollment/new.html", context, status, "/authenticators/app/new")
 
 
@@ -377,11 +378,10 @@ def _app(name: str, status: int = 200, *, errors: Any = None, replaced: bool = F
         "next_way_at": None,
         **changes,
     }
-    context = {"page": page, "label": "Phone", "replaced": replaced, "signed": _SIGNED, "errors": errors or {}}
+    context = {"page": page, "label": "Phone", "replaced": replaced, "signed": _WHO, "errors": errors or {}}
     return Case(f"enrollment/{name}.html", context, status)
 
 
-_SIGNED = {"user_id": "jane", "idle_in": 900, "now": 1_790_000_000}
 _SOON = 1_790_000_000 + 80_000
 
 CASES: dict[str, Case] = {
