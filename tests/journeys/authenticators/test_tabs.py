@@ -123,7 +123,9 @@ def test_every_event_is_shown_fifty_a_page(one_portal, jane, browser):
     with one_portal.base.database.begin() as transaction:
         audit.add_many(transaction, [record(jane, now, address=f"2001:db8::{n:x}") for n in range(120)])
     seen, path = [], "/activity"
-    while path:
+    for _ in range(4):
+        if not path:
+            break
         page = browser.get(path).text
         found = re.findall(r"from 2001:db8::([0-9a-f]+)", page)
         assert len(re.findall("data-event=", page)) <= 50
