@@ -29,6 +29,7 @@ def test_every_authenticator_has_a_row_with_its_state_and_its_times(one_portal, 
         ("app", "active"),
         ("sms", "active"),
         ("email", "active"),
+        ("recovery_codes", "none"),
     ]
     assert "last used <time datetime=" in row(page, "app")
     assert "3 days ago</time>" in row(page, "app")
