@@ -123,7 +123,7 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
         for client in waiting:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         server.process.terminate()
-        time.sleep(0.2)
+        wait_until(lambda: is_pending(worker, signal.SIGTERM), 60, lambda: "the parent has not passed TERM on")
         os.kill(worker, signal.SIGCONT)
         for client in waiting:
             client.settimeout(60)
@@ -131,6 +131,13 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
             assert reply.startswith(b"HTTP/1.1 200 ")
             assert b"connection: close" in reply
         assert server.process.wait(60) == 0
+
+
+def is_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal waits for a process that is stopped (proc(5), ShdPnd)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    waiting = next(line.split()[1] for line in status.splitlines() if line.startswith("ShdPnd:"))
+    return bool(int(waiting, 16) & 1 << (number - 1))
 
 
 def test_nobody_new_is_let_in_after_term(tmp_path: Path):
