@@ -129,8 +129,17 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
             client.settimeout(60)
             reply = client.recv(65_536)
             assert reply.startswith(b"HTTP/1.1 200 ")
-            assert b"connection: close" in reply
         assert server.process.wait(60) == 0
+
+
+def test_who_is_answered_after_term_is_told_to_ask_elsewhere(tmp_path: Path):
+    with served(tmp_path, workers=1) as server, socket.create_connection(server.address) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        server.process.terminate()
+        client.settimeout(60)
+        reply = client.recv(65_536)
+        assert reply.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in reply
 
 
 def is_pending(pid: int, number: signal.Signals) -> bool:
