@@ -37,6 +37,7 @@ class Code(StrEnum):
     CARRIED_OUT = "carried_out"  # it came twice, and the first one did what it asks
     FLOW_EXPIRED = "flow_expired"
     FLOW_LOST = "flow_lost"
+    DECIDED = "decided"
     NOT_LOCKED = "not_locked"
     CHANGE_OWED = "change_owed"
     SIGNED_OUT = "signed_out"

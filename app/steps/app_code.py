@@ -1,9 +1,10 @@
 """The step of the authenticator app: a code is counted, judged, written down, and spent for good."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from app.factors.totp.model import Finding, Match, Outcome
+from app.factors.totp.model import App, Finding, Match, Outcome
 from app.factors.totp.rules import typed_code
 from app.factors.totp.service import AuthenticatorApps, codes_at_once
 from app.foundation.clock import Clock
@@ -15,13 +16,24 @@ from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow
-from app.records.people.model import Person
+from app.records.people.model import Person, Status
 from app.records.sessions.model import APP, NEW_APP
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
 
 __all__ = ["APP", "NEW_APP", "AppCodes", "wrong_code"]
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Whose apps count, and which: those of somebody of a status; None for the apps that prove somebody today."""
+
+    status: Status = Status.ACTIVE
+    apps: Callable[[Transaction, Person | None], tuple[App, ...]] | None = None
+
+
+_USUAL = Counting()
 
 
 class AppCodes:
@@ -52,14 +64,23 @@ class AppCodes:
         return code
 
     def prove(
-        self, visit: Visit, flow: Flow, at: Door, code: str, then: Callable[[Transaction, Person, int], _T]
+        self,
+        visit: Visit,
+        flow: Flow,
+        at: Door,
+        code: str,
+        then: Callable[[Transaction, Person, int], _T],
+        counting: Counting = _USUAL,
     ) -> tuple[_T, int]:
         """Judge a code for a flow. Returns what ``then`` made of it in the same transaction, and the time.
 
         Counted in a write of its own before it is judged. Raises Throttled; Wrong with what the code was, if
-        not right: wrong, used before, or of another time (security rule 7). New apps do not count (rule 6).
+        not right: wrong, used before, or of another time (security rule 7). New apps do not count
+        (rule 6). ``counting`` says otherwise which apps count; the work, the counters and the answers are the same.
         """
-        return self._prove(visit, flow, at, code, lambda transaction, person, now, _: then(transaction, person, now))
+        return self._prove(
+            visit, flow, at, code, lambda transaction, person, now, _: then(transaction, person, now), counting=counting
+        )
 
     def prove_signing_in(
         self, visit: Visit, flow: Flow, at: Door, code: str, then: Callable[[Transaction, Person, int, str], _T]
@@ -79,11 +100,15 @@ class AppCodes:
         then: Callable[[Transaction, Person, int, str], _T],
         *,
         waiting: bool = False,
+        counting: Counting = _USUAL,
     ) -> tuple[_T, int]:
         now = self._clock.now()
         with self._database.read() as looking:
-            person = self._claims.person(looking, flow)
-            usable = self._apps.usable(looking, person.id if person else None, now, waiting=waiting)
+            person = self._claims.person(looking, flow, counting.status)
+            if counting.apps is None:
+                usable = self._apps.usable(looking, person.id if person else None, now, waiting=waiting)
+            else:
+                usable = counting.apps(looking, person)
             door = door_of(looking, visit, flow, at, now)
         if door is not Door.LANE:  # what one machine may use up of the installation's is nothing to a lane
             self._limits.may_guess(visit)
@@ -94,7 +119,8 @@ class AppCodes:
         def proved(transaction: Transaction, known: Person, at: int) -> _T:
             return then(transaction, known, at, NEW_APP if match is not None and match.app_id in young else APP)
 
-        outcome, result = self._settle(visit, flow, person, spent, match if spent.judged else None, now, proved)
+        judged, retired = match if spent.judged else None, counting.apps is not None
+        outcome, result = self._settle(visit, flow, person, spent, judged, now, proved, retired=retired)
         if outcome.finding is not Finding.ACCEPTED:
             if door is not Door.LANE:
                 self._limits.guessed_wrong(visit)
@@ -110,9 +136,11 @@ class AppCodes:
         match: Match | None,
         now: int,
         then: Callable[[Transaction, Person, int], _T],
+        *,
+        retired: bool,
     ) -> tuple[Outcome, list[_T]]:
         with self._database.begin() as transaction:
-            outcome = self._apps.settle(transaction, match, now)
+            outcome = self._apps.settle(transaction, match, now, retired=retired)
             right = outcome.finding is Finding.ACCEPTED
             event = Event.APP_OK if right else Event.APP_FAIL
             if outcome.finding is Finding.USED:

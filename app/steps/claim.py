@@ -74,10 +74,13 @@ class Claims:
             **notes,
         )
 
-    def person(self, transaction: Transaction, flow: Flow) -> Person | None:
-        """The flow's person as the record now says: active, and with the stamp the flow began with. None else."""
+    def person(self, transaction: Transaction, flow: Flow, status: Status = Status.ACTIVE) -> Person | None:
+        """The flow's person as the record now says: active, and with the stamp the flow began with. None else.
+
+        ``status`` where the flow is one of somebody frozen.
+        """
         person = people.get(transaction, flow.person_id or 0)
-        if person is None or person.status is not Status.ACTIVE or person.stamp != flow.stamp:
+        if person is None or person.status is not status or person.stamp != flow.stamp:
             return None
         return person
 

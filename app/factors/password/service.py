@@ -29,6 +29,8 @@ from app.records.attempts.model import Factor
 from app.records.attempts.service import Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
+from app.records.cases.model import Kind
+from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.records.lanes import store as lanes
 from app.records.organizations.model import PasswordPolicy
@@ -68,6 +70,7 @@ class Passwords:
         blocklist: Blocklist,
         tries: Tries,
         outbox: Outbox,
+        undo: UndoLinks,
     ) -> None:
         self._database = database
         self._hasher = hasher
@@ -77,6 +80,7 @@ class Passwords:
         self._blocklist = blocklist
         self._tries = tries
         self._outbox = outbox
+        self._undo = undo
 
     # ---- looking
 
@@ -213,7 +217,11 @@ class Passwords:
             transaction,
             contacts=people.contacts_of(transaction, person.id),
             template=NOTICE,
-            variables={"at": now, "address": address},
+            variables={
+                "at": now,
+                "address": address,
+                "undo": self._undo.issue(transaction, person.id, Kind.PASSWORD, now),
+            },
             language=language,
             now=now,
         )
@@ -231,6 +239,16 @@ class Passwords:
             ),
         )
         return Changed(told, stamp, ended)
+
+    # ---- taking one away
+
+    def unusable(self) -> NewHash:
+        """A hash that no password fits, made with no transaction open: one slow hash. Raises Unavailable."""
+        return self._hashed(self._chance.token().encode())
+
+    def revoke(self, transaction: Transaction, person_id: int, unusable: NewHash, now: int) -> None:
+        """Make a person's password useless, whatever it is; a new one is owed, and none of the former may be it."""
+        store.revoke(transaction, person_id, unusable, now=now)
 
     # ---- people who are made or imported
 

@@ -128,6 +128,23 @@ def strengthen(transaction: Transaction, person_id: int, old_hash: str, new: New
     return True
 
 
+def revoke(transaction: Transaction, person_id: int, unusable: NewHash, *, now: int) -> None:
+    """Put a hash that nothing fits in a password's place, and owe a change. The history and its salt stay."""
+    transaction.execute(
+        update(passwords)
+        .where(_OF)
+        .values(
+            hash=unusable.hash,
+            pepper=unusable.pepper,
+            form=unusable.form.value,
+            changed_at=now,
+            must_change=False,
+            compromised=True,
+        ),
+        {"of_person": person_id},
+    )
+
+
 def mark_compromised(transaction: Transaction, person_id: int) -> bool:
     """Owe a change on evidence of compromise (NIST SP 800-63B-4 sec. 3.1.1.2); False where there is no password."""
     result = transaction.execute(update(passwords).where(_OF).values(compromised=True), {"of_person": person_id})

@@ -35,6 +35,7 @@ class App:
     bound_at: int
     usable_from: int
     last_used_at: int | None
+    disabled_at: int | None = None
     removed_at: int | None = None
     mark: str | None = None
 

@@ -46,6 +46,14 @@ class AuthenticatorApps:
         active = (app for app in apps if app.state is AppState.ACTIVE)
         return tuple(app for app in active if waiting or not app.waiting(now))[:MOST_APPS]
 
+    def older(self, transaction: Transaction, person_id: int | None, moment: int) -> tuple[App, ...]:
+        """The apps that counted before a moment, whatever became of them since: they may undo what came after."""
+        return store.bound_before(transaction, person_id or 0, moment)[:MOST_APPS]
+
+    def roll_back(self, transaction: Transaction, person_id: int, moment: int, now: int) -> None:
+        """Make the apps again what they were just before a moment."""
+        store.roll_back(transaction, person_id, moment, now)
+
     def recognise(self, apps: Sequence[App], code: str, now: int) -> Match | None:
         """The app and time-step a code belongs to. Costs the same for everybody, and accepts nothing."""
         seeds = [(app.id, seed, app.drift) for app in apps if (seed := self._readable(app)) is not None]
@@ -53,12 +61,16 @@ class AuthenticatorApps:
             self._keyring.open(_PURPOSE, self._spare_sealed, "totp_apps:spare")
         return rules.recognise(seeds, self._spare, code, now)
 
-    def settle(self, transaction: Transaction, match: Match | None, now: int) -> Outcome:
-        """Accept the matched time-step if it is of the present and was never used; burn it if it is of another time."""
+    def settle(self, transaction: Transaction, match: Match | None, now: int, *, retired: bool = False) -> Outcome:
+        """Accept the matched time-step if it is of the present and was never used; burn it if it is of another time.
+
+        ``retired``: also where the app was disabled or removed.
+        """
         if match is None:
             return Outcome(Finding.WRONG)
         if rules.acceptable(match.offset):
-            fresh = store.accept(transaction, match.app_id, match.step, now)
+            accept = store.accept_once if retired else store.accept
+            fresh = accept(transaction, match.app_id, match.step, now)
             return Outcome(Finding.ACCEPTED if fresh else Finding.USED, match.app_id)
         fresh = store.burn(transaction, match.app_id, match.step, now)
         return Outcome(Finding.CLOCK_OFF if fresh else Finding.USED, match.app_id, match.offset)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    or_,
     select,
     update,
 )
@@ -35,6 +36,7 @@ apps = Table(
     Column("bound_at", BigInteger, nullable=False),
     Column("usable_from", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
+    Column("disabled_at", BigInteger),
     Column("removed_at", BigInteger),
     Column("mark", String(64), unique=True),
     Index("ix_totp_apps_person_id", "person_id"),
@@ -60,16 +62,17 @@ _OF_PERSON = Prepared(
     .where(apps.c.person_id == bindparam("of_person"), apps.c.state != AppState.REMOVED.value)
     .order_by(apps.c.bound_at, apps.c.id)
 )
-_ACCEPT = Prepared(
+_ONCE = (
     update(apps)
     .where(
         apps.c.id == bindparam("app_id"),
-        apps.c.state == AppState.ACTIVE.value,
         apps.c.last_step < bindparam("step"),
         ~exists().where(burned.c.app_id == apps.c.id, burned.c.step == bindparam("step")),
     )
     .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
 )
+_ACCEPT_ONCE = Prepared(_ONCE)
+_ACCEPT = Prepared(_ONCE.where(apps.c.state == AppState.ACTIVE.value))
 _BURN_ROW: dict[str, Any] = {"app_id": bindparam("app_id"), "step": bindparam("step"), "burned_at": bindparam("now")}
 _BURN = Prepared(
     {
@@ -82,6 +85,39 @@ _BURN = Prepared(
 def of_person(transaction: Transaction, person_id: int) -> tuple[App, ...]:
     """A person's apps but for the removed ones, the oldest first."""
     return tuple(_app(row) for row in _OF_PERSON.rows(transaction, {"of_person": person_id}))
+
+
+def bound_before(transaction: Transaction, person_id: int, moment: int) -> tuple[App, ...]:
+    """A person's apps that counted just before a moment, whatever became of them since; the oldest first."""
+    rows = transaction.execute(
+        select(apps)
+        .where(apps.c.person_id == person_id, apps.c.usable_from <= moment, _there_at(moment))
+        .order_by(apps.c.bound_at, apps.c.id)
+    )
+    return tuple(_app(row) for row in rows)
+
+
+def roll_back(transaction: Transaction, person_id: int, moment: int, now: int) -> None:
+    """Remove the apps that were bound at a moment or later; those disabled or removed since are active again."""
+    own = apps.c.person_id == person_id
+    later = update(apps).where(own, apps.c.bound_at >= moment, apps.c.state != AppState.REMOVED.value)
+    transaction.execute(later.values(state=AppState.REMOVED.value, removed_at=now))
+    earlier = update(apps).where(own, _there_at(moment), apps.c.state != AppState.ACTIVE.value)
+    transaction.execute(earlier.values(state=AppState.ACTIVE.value, disabled_at=None, removed_at=None))
+
+
+def _there_at(moment: int) -> Any:
+    """Bound before a moment, and neither disabled nor removed before it."""
+    removed = (apps.c.state == AppState.REMOVED.value) & (apps.c.removed_at >= moment)
+    # an app that was disabled before it was removed stays what its owner made it
+    kept_on = or_(apps.c.disabled_at.is_(None), apps.c.disabled_at >= moment)
+    disabled = (apps.c.state == AppState.DISABLED.value) & (apps.c.disabled_at >= moment)
+    return (apps.c.bound_at < moment) & or_(apps.c.state == AppState.ACTIVE.value, disabled, removed & kept_on)
+
+
+def accept_once(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
+    """``accept``, whatever became of the app meanwhile: for the code that undoes just that."""
+    return _ACCEPT_ONCE.count(transaction, {"app_id": app_id, "step": step, "now": now}) == 1
 
 
 def find(transaction: Transaction, person_id: int, app_id: str) -> App | None:
@@ -108,6 +144,7 @@ def add(transaction: Transaction, app: App) -> bool:
         "bound_at": app.bound_at,
         "usable_from": app.usable_from,
         "last_used_at": app.last_used_at,
+        "disabled_at": app.disabled_at,
         "removed_at": app.removed_at,
         "mark": app.mark,
     }
@@ -125,8 +162,9 @@ def change_state(
 ) -> bool:
     """Move an app from one of some states to another; False where it stands in none of them. Nothing else changes."""
     where = (apps.c.id == app_id, apps.c.state.in_([state.value for state in before]))
-    removed_at = now if after is AppState.REMOVED else None
-    values = {"state": after.value, "removed_at": removed_at}
+    values: dict[str, object] = {"state": after.value, "removed_at": now if after is AppState.REMOVED else None}
+    if after is not AppState.REMOVED:  # an app that was disabled before it was removed stays what its owner made it
+        values["disabled_at"] = now if after is AppState.DISABLED else None
     return transaction.execute(update(apps).where(*where).values(values)).rowcount == 1
 
 
@@ -181,6 +219,7 @@ def _app(row: Any) -> App:
         bound_at=row.bound_at,
         usable_from=row.usable_from,
         last_used_at=row.last_used_at,
+        disabled_at=row.disabled_at,
         removed_at=row.removed_at,
         mark=row.mark,
     )

@@ -8,6 +8,7 @@ from app.foundation.ephemeral import Ephemeral
 from app.foundation.refusals import StoreAway
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Database
+from app.records.cases import store as cases
 from app.records.delivery import store as outbox
 from app.records.delivery.outbox import Outbox
 from app.records.flows import store as grants
@@ -31,7 +32,7 @@ class Housekeeping:
         with self._database.begin() as transaction:
             gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
             gone += lanes.forget(transaction, now)
-            gone += people.forget_pending(transaction, now)
+            gone += people.forget_pending(transaction, now) + cases.forget(transaction, now)
             return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)
 
 

@@ -15,6 +15,7 @@ class Status(StrEnum):
 
     ACTIVE = "active"
     INACTIVE = "inactive"
+    FROZEN = "frozen"  # a change is disputed: nothing opens and nothing changes (security rule 5)
 
 
 class Channel(StrEnum):

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     insert,
+    or_,
     select,
     update,
 )
@@ -104,12 +105,14 @@ def get(transaction: Transaction, person_id: int) -> Person | None:
     return _person(row) if row else None
 
 
-def hold(transaction: Transaction, person_id: int) -> None:
-    """Let nobody else change this person's row, or hold it, until the transaction ends.
+def hold(transaction: Transaction, person_id: int) -> Person | None:
+    """Let nobody else change this person's row, or hold it, until the transaction ends. None where there is nobody.
 
     Rows that refer to it may be written meanwhile, or a sign-in and a change could wait for each other.
     """
-    transaction.execute(select(people.c.id).where(people.c.id == person_id).with_for_update(key_share=True))
+    held = select(people).where(people.c.id == person_id).with_for_update(key_share=True)
+    row = transaction.execute(held).first()
+    return _person(row) if row else None
 
 
 def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:
@@ -120,6 +123,17 @@ def contacts_of(transaction: Transaction, person_id: int) -> tuple[Contact, ...]
 def usable_contacts(transaction: Transaction, person_id: int, now: int) -> tuple[Contact, ...]:
     """Those of them that are confirmed and past their waiting time."""
     return tuple(contact for contact in contacts_of(transaction, person_id) if contact.usable(now))
+
+
+def contacts_since(transaction: Transaction, person_id: int, since: int) -> tuple[Contact, ...]:
+    """The present contacts and those that were removed at a moment or later."""
+    there = or_(contacts.c.removed_at.is_(None), contacts.c.removed_at >= since)
+    rows = transaction.execute(
+        select(contacts)
+        .where(contacts.c.person_id == person_id, there)
+        .order_by(contacts.c.channel.desc(), contacts.c.position, contacts.c.id)
+    )
+    return tuple(_contact(row) for row in rows)
 
 
 def contact(transaction: Transaction, contact_id: str) -> Contact | None:
@@ -223,6 +237,38 @@ def restamp(transaction: Transaction, person_id: int, old: str, new: str) -> boo
 def mark_recovered(transaction: Transaction, person_id: int, now: int) -> None:
     """Note that a password was recovered: for a day factors stay as they are (security rule 6)."""
     transaction.execute(update(people).where(people.c.id == person_id).values(recovered_at=now))
+
+
+def freeze(transaction: Transaction, person_id: int, stamp: str) -> bool:
+    """Freeze somebody active, by one conditional write; the new stamp ends whatever carries the old one."""
+    where = (people.c.id == person_id, people.c.status == Status.ACTIVE.value)
+    frozen = update(people).where(*where).values(status=Status.FROZEN.value, stamp=stamp)
+    return transaction.execute(frozen).rowcount == 1
+
+
+def unfreeze(transaction: Transaction, person_id: int, stamp: str) -> bool:
+    """Make somebody frozen active again, with another new stamp."""
+    where = (people.c.id == person_id, people.c.status == Status.FROZEN.value)
+    active = update(people).where(*where).values(status=Status.ACTIVE.value, stamp=stamp)
+    return transaction.execute(active).rowcount == 1
+
+
+def roll_back_contacts(transaction: Transaction, person_id: int, since: int, now: int) -> None:
+    """Remove the contacts that were added or confirmed at a moment or later; bring back those removed since.
+
+    What comes back is as it was, with its own waiting time.
+    """
+    later = or_(contacts.c.created_at >= since, contacts.c.confirmed_at >= since)
+    own = contacts.c.person_id == person_id
+    added = update(contacts).where(own, later, contacts.c.removed_at.is_(None))
+    transaction.execute(added.values(removed_at=now))
+    gone = update(contacts).where(
+        own,
+        contacts.c.created_at < since,
+        contacts.c.confirmed_at < since,
+        contacts.c.removed_at >= since,
+    )
+    transaction.execute(gone.values(removed_at=None))
 
 
 def set_status(transaction: Transaction, person_id: int, status: Status) -> None:

@@ -10,6 +10,7 @@ from app.foundation.settings import ROOT
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Database
 from app.records.attempts.service import Tries
+from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.records.organizations.model import STANDARD, PasswordPolicy
 from app.records.people import store as people
@@ -54,6 +55,7 @@ class House:
             blocklist=BLOCKLIST,
             tries=tries,
             outbox=Outbox(self.keyring, self.chance, "keyturn.example.org"),
+            undo=UndoLinks(chance=self.chance, public_url="https://keyturn.example.org"),
         )
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from app.foundation.sql import Database, metadata
 from app.journeys.administration.model import BadRow, Tally
 from app.journeys.administration.service import Administration
 from app.records.attempts.service import Tries
+from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from tests.hands import HandClock
 
@@ -66,6 +67,7 @@ def house(database, clock, chance, keyring):
     tries = Tries(database, ephemeral, keyring, clock, stranger_failures_per_day=3_000)
     outbox = Outbox(keyring, chance, "localhost")
     apps = AuthenticatorApps(keyring, chance)
+    undo = UndoLinks(chance=chance, public_url="http://localhost")
     passwords = Passwords(
         database,
         hasher,
@@ -75,6 +77,7 @@ def house(database, clock, chance, keyring):
         blocklist=Blocklist(ROOT / "config" / "blocklist.bin"),
         tries=tries,
         outbox=outbox,
+        undo=undo,
     )
     people = Administration(
         database=database,

@@ -14,6 +14,7 @@ from app.records.attempts.model import Factor
 from app.records.attempts.service import Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event
+from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
 from app.records.people import store as people
@@ -38,6 +39,7 @@ class Stage:
             blocklist=Blocklist(ROOT / "config" / "blocklist.bin"),
             tries=self.tries,
             outbox=Outbox(keyring, chance, "localhost"),
+            undo=UndoLinks(chance=chance, public_url="http://localhost"),
         )
         with database.begin() as transaction:
             organization(transaction, chance)
