@@ -178,6 +178,7 @@ def _house(settings: "Settings", *, prepare: bool) -> Iterator[_House]:
             apps=means.apps,
             tries=means.tries,
             outbox=means.outbox,
+            undo=means.undo,
             clock=base.clock,
             chance=base.chance,
             issuer=settings.brand_name,
@@ -568,7 +569,7 @@ def _introduce(settings: "Settings", cast: "tuple[DemoRole, ...]") -> None:
 
 @main.group()
 def user() -> None:
-    """Make people, look at them, unlock them."""
+    """Make people, look at them, unlock and unfreeze them."""
 
 
 @user.command("create")
@@ -854,6 +855,20 @@ def unlock(user_id: str, *, reason: str, as_json: bool) -> None:
     if done.left:
         click.echo(f"still closed, to be bound again: {', '.join(done.left)}")
     click.echo(f"told: {', '.join(done.told) or 'nobody, there is no confirmed contact'}")
+
+
+@user.command("unfreeze")
+@click.argument("user_id")
+@click.option("--reason", required=True, help="Why; it is written down, and shown to the person.")
+@_json_option
+def unfreeze(user_id: str, *, reason: str, as_json: bool) -> None:
+    """Open a frozen account again, with everything as it is now. The person is told on every channel."""
+    with _house(_settings(), prepare=False) as house:
+        told = house.people.unfreeze(user_id, reason)
+    if as_json:
+        click.echo(_as_json({"told": list(told)}))
+        return
+    click.echo(f"open again; told: {', '.join(told) or 'nobody, there is no confirmed contact'}")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,10 @@ from app.journeys.recovery_codes import views as recovery_codes_views
 from app.journeys.recovery_codes.service import OwnCodes
 from app.journeys.signin import views as signin_views
 from app.journeys.signin.service import SignIn, SignInMeans, StepUp
+from app.journeys.undo import views as undo_views
+from app.journeys.undo.service import Undo, UndoMeans
 from app.records.attempts.service import AddressLimits, Tries
+from app.records.cases.service import UndoLinks
 from app.records.delivery import channels
 from app.records.delivery.channels.letters import Letters
 from app.records.delivery.model import Destination
@@ -90,6 +93,7 @@ class Means:
     limits: AddressLimits
     flows: Flows
     outbox: Outbox
+    undo: UndoLinks
     apps: AuthenticatorApps
     pins: Pins
     passwords: Passwords
@@ -162,6 +166,7 @@ def build_means(base: Foundation) -> Means:
         stranger_failures_per_day=settings.limit_stranger_failures_per_day,
     )
     outbox = Outbox(base.keyring, base.chance, settings.host)
+    undo = UndoLinks(chance=base.chance, public_url=settings.public_url)
     return Means(
         tries=tries,
         limits=AddressLimits(
@@ -172,6 +177,7 @@ def build_means(base: Foundation) -> Means:
         ),
         flows=Flows(base.ephemeral, base.clock, base.chance),
         outbox=outbox,
+        undo=undo,
         apps=AuthenticatorApps(base.keyring, base.chance),
         pins=Pins(base.keyring, base.chance, outbox, tries, messages_per_hour=settings.limit_messages_per_hour),
         passwords=Passwords(
@@ -183,6 +189,7 @@ def build_means(base: Foundation) -> Means:
             blocklist=Blocklist(ROOT / "config" / "blocklist.bin"),
             tries=tries,
             outbox=outbox,
+            undo=undo,
         ),
         codes=RecoveryCodes(base.hasher, base.keyring, base.chance),
     )
@@ -193,7 +200,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
     claims = Claims(
         database=base.database, flows=means.flows, tries=means.tries, limits=means.limits, outbox=means.outbox
     )
-    changes = Changes(outbox=means.outbox)
+    changes = Changes(outbox=means.outbox, undo=means.undo)
     return Steps(
         claims=claims,
         password=PasswordStep(
@@ -291,6 +298,21 @@ def build_web(base: Foundation, means: Means) -> Flask:
             new_password=steps.new_password,
         )
     )
+    undo = Undo(
+        UndoMeans(
+            database=base.database,
+            flows=means.flows,
+            limits=means.limits,
+            apps=means.apps,
+            passwords=means.passwords,
+            outbox=means.outbox,
+            links=means.undo,
+            clock=base.clock,
+            chance=base.chance,
+            claims=steps.claims,
+            app_codes=steps.app_codes,
+        )
+    )
     operations = Operations(
         database=base.database, ephemeral=base.ephemeral, hasher=base.hasher, messages=means.outbox, clock=base.clock
     )
@@ -300,6 +322,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(signin_views.blueprint(SignIn(sign_in_means), steps.presence))
     app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means), steps.presence))
     app.register_blueprint(recovery_views.blueprint(recovery))
+    app.register_blueprint(undo_views.blueprint(undo))
     authenticators = Authenticators(
         AuthenticatorsMeans(
             database=base.database,

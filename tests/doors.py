@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request
 from app.foundation.clock import Clock
 from app.foundation.secretbox import Keyring, MasterKey
 from app.foundation.sql import Database
+from app.records.cases.model import Kind
 from tests.hands import HandClock, SeededChance
 from tests.portal import Browser, Portal, opened
 
@@ -29,6 +30,7 @@ class Guard(StrEnum):
     """What has to be true before a door does anything."""
 
     PUBLIC = "public"  # open to everybody
+    LINK = "link"  # the token of a mailed link
     STEP = "step"  # a flow of this browser's own stands at this step
     SESSION = "session"  # somebody is signed in
     DEMO = "demo"  # the demo alone has it, on this machine alone
@@ -145,6 +147,11 @@ DOORS = (
     _door("/recovery/password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="recovery/password"),
     _door("/recovery/unlock", "GET POST", Guard.STEP, stand="recovery/password"),
     _door("/recovery/done", "GET", Guard.STEP, stand="recovery/done"),
+    _door("/undo", "GET", Guard.PUBLIC),
+    _door("/undo/<token>", "GET POST", Guard.LINK, example=f"/undo/{'x' * 43}"),
+    _door("/undo/choose", "GET POST", Guard.STEP, "code", stand="undo/choose"),
+    _door("/undo/decide", "GET POST", Guard.STEP, "decision", stand="undo/decide"),
+    _door("/undo/done", "GET", Guard.STEP, stand="undo/done"),
     _door("/healthz", "GET", Guard.PUBLIC),
     _door("/readyz", "GET", Guard.OPERATORS),
     _door("/metrics", "GET", Guard.OPERATORS),
@@ -201,6 +208,8 @@ def stand_at(
         if state == "new":
             assert browser.post("/sign-in/verify", code=portal.code(user_id)).status_code == 303
             browser.get("/sign-in/new-password")
+    elif name == "undo":
+        _undo_to(portal, browser, state)
     elif state == "token":
         browser.recover_to_token(user_id)
     elif state == "pin":
@@ -211,6 +220,23 @@ def stand_at(
             new = f"a fine new passphrase {portal.base.chance.name()}"
             assert browser.post("/recovery/password", new_password=new, confirm_password=new).status_code == 303
     return browser
+
+
+def _undo_to(portal: Portal, browser: Browser, state: str) -> None:
+    """Freeze somebody of one's own, for a password that was just changed."""
+    user_id = f"frozen-{portal.base.chance.name()[:8]}"
+    person = portal.add(user_id, phone=PHONE)
+    with portal.base.database.begin() as transaction:
+        link = portal.means.undo.issue(transaction, person.id, Kind.PASSWORD, portal.base.clock.now() + 1)
+    path = "/undo" + link.rpartition("/undo")[2]
+    browser.get(path)
+    assert browser.post(path).location == "/undo/choose"
+    browser.get("/undo/choose")
+    if state in {"decide", "done"}:
+        assert browser.post("/undo/choose", code=portal.code(user_id)).location == "/undo/decide"
+        browser.get("/undo/decide")
+    if state == "done":
+        assert browser.post("/undo/decide", decision="keep").location == "/undo/done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,16 @@ def test_a_public_door_opens_to_anybody_and_its_form_to_any_browser_of_ours(hous
         assert knock(house.web, Knock("POST", door.path, body=body, kind=FORM)).status_code == 400
 
 
+@pytest.mark.parametrize("door", own(Guard.LINK), ids=ids)
+def test_a_link_opens_to_nobody_without_its_token(house, door):
+    browser = house.browser()
+    browser.get("/recovery")
+    token = browser.token()
+    assert browser.get(door.path).status_code == 410
+    assert browser.post(door.path, csrf_token=token).status_code == 410
+    assert browser.post(door.path, token=False).status_code == 400
+
+
 @pytest.mark.parametrize("door", own(Guard.STEP), ids=ids)
 def test_a_step_opens_to_nobody_without_a_flow_that_stands_there(house, door):
     """The other way round, that it opens where it is due, is the next test's."""

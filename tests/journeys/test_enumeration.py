@@ -34,7 +34,18 @@ PHONE = "+491700000001"
 EMAIL = "jane@example.org"
 # all of one length, so that nothing but what they are can make a difference
 UNKNOWN = "nobody01"
-FREE = ("known001", "inactive", "appless1", "lonely01", "several1", "changeit", "nohash01", "coded001", "waiting1")
+FREE = (
+    "known001",
+    "inactive",
+    "appless1",
+    "lonely01",
+    "several1",
+    "changeit",
+    "nohash01",
+    "coded001",
+    "waiting1",
+    "frozen01",
+)
 LOCKED = "locked01"  # by failed sign-ins
 LOCKED_UNKNOWN = "ghost001"  # by as many
 
@@ -212,6 +223,7 @@ def crowd(database, valkey_url, clock, keyring) -> Iterator[Portal]:
         both: dict[str, Any] = {"phone": PHONE, "email": EMAIL}
         portal.add("known001", **both)
         portal.add("inactive", **both, status=Status.INACTIVE)
+        portal.add("frozen01", **both, status=Status.FROZEN)
         portal.add("appless1", **both, app=False)
         portal.add("lonely01")
         several = portal.add("several1", **both)

@@ -173,6 +173,12 @@ def _refusal(status: int, code: Code | str = "", retry_after: int = 0, due: str 
     return Case("errors/refusal.html", context, status)
 
 
+def _undo(page: str, status: int = 200, **changes: Any) -> Case:
+    changed = datetime(2026, 9, 21, 14, 13, tzinfo=UTC)
+    shown = {"changed": changed, "user_id": "jane", "frozen": False, "support_decides": False, "errors": {}}
+    return Case(f"undo/{page}.html", {**shown, **changes}, status)
+
+
 def _person(user_id: str, name: str, story: str, **changes: Any) -> dict[str, Any]:
     key = "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP"
     person = {
@@ -575,6 +581,18 @@ CASES: dict[str, Case] = {
         "recovery/done.html",
         {"kind": "unlock", "told": [_PHONE, _MAIL], "recoveries_ended": 0, "user_id": "jane", "codes_left": 9},
     ),
+    "undo": _undo("link", kind="password", token="x" * 43),
+    "undo-frozen": _undo("link", kind="contact", token="x" * 43, frozen=True),
+    "undo-throttled": _undo("link", 429, kind="app", token="x" * 43, **_one(Code.TOO_MANY_TRIES, "", 600)),
+    "undo-dead": _undo("dead", 410),
+    "undo-choose": _undo("choose", kind="contact"),
+    "undo-choose-wrong": _undo("choose", 422, kind="account", **_one(Code.WRONG_CODE, "code")),
+    "undo-support": _undo("choose", kind="recovery_codes", support_decides=True),
+    "undo-decide": _undo("decide", kind="app"),
+    "undo-decide-missing": _undo("decide", 422, kind="app", **_one(Code.MISSING, "decision")),
+    "undo-kept": _undo("done", ending="keep"),
+    "undo-rolled-back": _undo("done", ending="roll_back"),
+    "undo-left-to-support": _undo("done", ending="support"),
     "400": _refusal(400),
     "400-csrf": _refusal(400, "csrf"),
     "403": _refusal(403),
@@ -585,6 +603,7 @@ CASES: dict[str, Case] = {
     "409-app-bound": _refusal(409, Code.APP_BOUND, due="/authenticators"),
     "409-new-app": _refusal(409, Code.PROOF_NEW, due="/step-up"),
     "409-expired": _refusal(409, Code.FLOW_EXPIRED),
+    "409-decided": _refusal(409, Code.DECIDED, due="/undo"),
     "409-lost": _refusal(409, Code.FLOW_LOST),
     "409-spent": _refusal(409, Code.PIN_SPENT, due="/recovery"),
     "409-not-locked": _refusal(409, Code.NOT_LOCKED, due="/recovery/password"),

@@ -35,6 +35,9 @@ from app.records.attempts.model import Factor
 from app.records.attempts.service import Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
+from app.records.cases import store as cases
+from app.records.cases.model import LINK_LIFE, Kind
+from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
 from app.records.organizations.model import DEFAULT, Organization, Profile
@@ -60,6 +63,7 @@ class Administration:
         apps: AuthenticatorApps,
         tries: Tries,
         outbox: Outbox,
+        undo: UndoLinks,
         clock: Clock,
         chance: Chance,
         issuer: str,
@@ -72,6 +76,7 @@ class Administration:
         self._apps = apps
         self._tries = tries
         self._outbox = outbox
+        self._undo = undo
         self._clock = clock
         self._chance = chance
         self._issuer = issuer
@@ -354,6 +359,38 @@ class Administration:
                 now=now,
             )
         return Unlocked(cleared, left, tuple(contact.masked for contact in told))
+
+    def unfreeze(self, typed: str, typed_reason: str, *, actor: str = OPERATOR) -> tuple[str, ...]:
+        """End the freezing of an account with everything as it is, and tell the person on every channel.
+
+        Returns the masked contacts that are told. Raises NotDone.
+        """
+        reason = rules.reason(typed_reason)
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            person = _find(transaction, typed)
+            held = people.hold(transaction, person.id)
+            if held is None or not people.unfreeze(transaction, person.id, self._chance.name()):
+                raise NotDone(f"{rules.shown(person.user_id)} is not frozen; nothing was changed")
+            dispute = cases.living(transaction, person.id)
+            if dispute is not None:
+                cases.lift(transaction, dispute.id, now)
+            since = min(dispute.changed_at if dispute else now, now - LINK_LIFE)
+            undo = self._undo.issue(transaction, person.id, Kind.ACCOUNT, now)
+            told = self._outbox.notify(
+                transaction,
+                contacts=people.contacts_since(transaction, person.id, since),
+                template="notice_unfrozen",
+                variables={"at": now, "address": "", "undo": undo},
+                language=person.language or self._language,
+                now=now,
+            )
+            details: dict[str, object] = {"reason": reason, "told": [contact.id for contact in told]}
+            audit.add(
+                transaction,
+                Record(Event.USER_UNFROZEN, now, person.id, actor, "success", reason="operator", details=details),
+            )
+        return tuple(contact.masked for contact in told)
 
 
 def _judge(fields: Mapping[str, object], line: int) -> NewPerson | BadRow:

@@ -85,6 +85,7 @@ def house(database, clock, chance, keyring):
         apps=apps,
         tries=tries,
         outbox=outbox,
+        undo=undo,
         clock=clock,
         chance=chance,
         issuer="Keyturn",

@@ -130,7 +130,8 @@ class House:
                 transaction,
                 contact=contact,
                 template=template,
-                variables=variables or {"at": now, "address": "203.0.113.7"},
+                variables=variables
+                or {"at": now, "address": "203.0.113.7", "undo": "https://keyturn.example.org/undo/x"},
                 language="en",
                 purpose=Purpose.NOTICE,
                 now=now,

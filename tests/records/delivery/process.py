@@ -62,7 +62,7 @@ def main(given: dict[str, Any]) -> None:
                 transaction,
                 contacts=people.contacts_of(transaction, given["person"]),
                 template="notice_password_changed",
-                variables={"at": clock.now(), "address": "203.0.113.7"},
+                variables={"at": clock.now(), "address": "203.0.113.7", "undo": "https://keyturn.example.org/undo/x"},
                 language="en",
                 now=clock.now(),
             )

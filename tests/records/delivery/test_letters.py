@@ -15,6 +15,9 @@ AT = 1_790_000_000  # 2026-09-21T14:13:20Z
 OF_CONTACTS = ("notice_contact_added", "notice_contact_removed", "notice_contact_default", "notice_your_contact")
 NOTICES = (
     "notice_password_changed",
+    "notice_frozen",
+    "notice_unfrozen",
+    "notice_rolled_back",
     "notice_unlocked",
     "notice_strangers",
     "notice_code_used",
@@ -26,6 +29,7 @@ NOTICES = (
     "test",
     *OF_CONTACTS,
 )
+UNDO = f"https://keyturn.example.org/undo/{'x' * 43}"
 FULL = {
     "support_phone": "+493012345678",
     "support_email": "help@example.org",
@@ -50,7 +54,7 @@ def pin(channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
 
 def notice(template: str, channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
     letter = Letters(settings(**more)).render(
-        template, channel, language, {**_SAID, "at": AT, "address": "203.0.113.7", "left": 9}
+        template, channel, language, {**_SAID, "at": AT, "address": "203.0.113.7", "left": 9, "undo": UNDO}
     )
     return letter.subject, letter.text
 
@@ -142,9 +146,16 @@ def test_support_is_not_mentioned_where_there_is_none() -> None:
 
 @pytest.mark.parametrize("template", NOTICES)
 @pytest.mark.parametrize("channel", Channel)
-def test_links_lead_to_the_front_page_only(template: str, channel: Channel) -> None:
+def test_links_lead_to_the_front_page_and_to_undo_only(template: str, channel: Channel) -> None:
     _, text = notice(template, channel)
-    assert set(re.findall(r"https?://\S+", text)) <= {"https://keyturn.example.org"}
+    assert set(re.findall(r"https?://\S+", text)) <= {"https://keyturn.example.org", UNDO}
+
+
+@pytest.mark.parametrize("template", ["notice_password_changed", "notice_unfrozen", "notice_rolled_back"])
+@pytest.mark.parametrize("channel", Channel)
+def test_the_notice_of_a_change_says_how_to_freeze_the_account(template: str, channel: Channel) -> None:
+    _, text = notice(template, channel)
+    assert re.search(rf"If that was not you, freeze the account at once[^\n]*:\n{re.escape(UNDO)}(\n|$)", text)
 
 
 @pytest.mark.parametrize(("template", "variables"), [("pin", {"minutes": 5}), ("notice_unlocked", {"at": AT})])

@@ -309,7 +309,7 @@ def test_any_error_before_sending_is_certain_to_be_before_sending(
 ) -> None:
     house = sqlite_house
     broken, sound = (
-        house.notice(house.phone, variables={"at": 10**20, "address": "203.0.113.7"}),
+        house.notice(house.phone, variables={"at": 10**20, "address": "203.0.113.7", "undo": "x"}),
         house.pin(house.phone),
     )
     drain(house.worker(world))  # no date is that far off: an error of another kind than the template's
@@ -569,7 +569,7 @@ def test_no_log_line_holds_a_pin_a_number_or_an_address(
         for _ in range(8):
             house.pin(house.phone, pin)
             house.pin(house.mail, pin, life=600)
-        house.notice(house.phone, variables={"at": NUMBER, "address": ADDRESS})
+        house.notice(house.phone, variables={"at": NUMBER, "address": ADDRESS, "undo": "x"})
         for _ in range(40):
             drain(house.worker(world))
             for sms in phone.texts:
