@@ -15,7 +15,10 @@ from app.records.attempts.model import Door, Factor, History
 from app.records.attempts.rules import HARD_CAP
 from app.records.audit import store as audit
 from app.records.audit.model import Event
+from app.records.cases import store as cases
+from app.records.cases.model import Dispute, DisputeState, Kind
 from app.records.people import store as people
+from app.records.people.model import Status
 
 FIELDS = {
     "user_id": "Jane",
@@ -168,9 +171,45 @@ def test_unlocking_changes_neither_password_nor_stamp(house, jane):
     assert after["people"] == before["people"]
 
 
+def test_unfreezing_opens_the_account_and_ends_its_dispute_and_tells_the_person(house, jane):
+    now = house.clock.now()
+    with house.database.begin() as transaction:
+        people.freeze(transaction, jane.id, "frozen")
+        cases.add(transaction, Dispute("d", jane.id, Kind.PASSWORD, now, DisputeState.SUPPORT, now))
+    assert house.people.show("jane").person.status is Status.FROZEN
+    assert len(house.people.unfreeze("JANE", " she came in person ")) == 2
+    shown = house.people.show("jane")
+    assert shown.person.status is Status.ACTIVE
+    assert shown.person.stamp not in {jane.stamp, "frozen"}
+    event = shown.events[0]
+    assert (event.event, event.actor, event.details["reason"]) == (
+        Event.USER_UNFROZEN,
+        "operator",
+        "she came in person",
+    )
+    with house.database.read() as looking:
+        assert cases.living(looking, jane.id) is None
+        assert cases.resolved_since(looking, jane.id, now)
+        queued = looking.execute(text("SELECT channel, template FROM outbox ORDER BY channel")).all()
+    assert [tuple(row) for row in queued] == [("email", "notice_unfrozen"), ("sms", "notice_unfrozen")]
+
+
+def test_only_somebody_frozen_is_unfrozen_and_not_without_a_reason(house, jane):
+    before = house.everything()
+    with pytest.raises(NotDone, match="not frozen"):
+        house.people.unfreeze("jane", "why not")
+    with pytest.raises(NotDone, match="reason"):
+        house.people.unfreeze("jane", " ")
+    assert house.everything() == before
+
+
 @pytest.mark.parametrize("typed", ["nobody", "", "\ud800", "a" * 5_000, "\x1b[2J"])
 def test_nobody_is_said_to_be_nobody(house, typed):
-    for ask in (house.people.show, lambda name: house.people.unlock(name, "why")):
+    for ask in (
+        house.people.show,
+        lambda name: house.people.unlock(name, "why"),
+        lambda name: house.people.unfreeze(name, "why"),
+    ):
         with pytest.raises(NotDone, match="nobody") as refused:
             ask(typed)
         assert str(refused.value).isprintable()

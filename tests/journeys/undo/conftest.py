@@ -33,7 +33,7 @@ class Case:
 
     @property
     def now(self) -> int:
-        return self.portal.base.clock.now()
+        return int(self.portal.base.clock.now())
 
     @property
     def person(self):
@@ -78,7 +78,7 @@ class Case:
         )
 
     def bind_app(self, *, usable_from: int | None = None) -> bytes:
-        seed = self.portal.base.chance.octets(20)
+        seed: bytes = self.portal.base.chance.octets(20)
         with self.portal.base.database.begin() as transaction:
             self.portal.means.apps.bind(
                 transaction,
