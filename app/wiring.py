@@ -304,6 +304,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             flows=means.flows,
             limits=means.limits,
             apps=means.apps,
+            codes=means.codes,
             passwords=means.passwords,
             outbox=means.outbox,
             links=means.undo,

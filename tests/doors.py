@@ -35,7 +35,6 @@ class Guard(StrEnum):
     SESSION = "session"  # somebody is signed in
     DEMO = "demo"  # the demo alone has it, on this machine alone
     OPERATORS = "operators"  # this machine itself, or the bearer token
-    LINK = "link"  # the token of a link that was mailed
     SIGNED = "signed"  # the provider's signature
 
 

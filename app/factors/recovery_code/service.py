@@ -76,6 +76,17 @@ class RecoveryCodes:
         counting = self.counting(transaction, person_id, use, now)
         return counting is not None and store.left(transaction, counting.id)[0] > 0
 
+    def roll_back(self, transaction: Transaction, person_id: int, moment: int, now: int) -> None:
+        """Void the sets that were made at a moment or later; the one that lived just before it lives again."""
+        earlier = None
+        for one in store.of_person(transaction, person_id):
+            if one.made_at >= moment:
+                store.void(transaction, person_id, one.id, now)
+            elif one.voided_at is None or one.voided_at >= moment:
+                earlier = one
+        if earlier is not None and earlier.voided_at is not None:
+            store.revive(transaction, person_id, earlier.id)
+
     # ---- a try
 
     def counting(self, transaction: Transaction, person_id: int | None, use: Use, now: int) -> CodeSet | None:

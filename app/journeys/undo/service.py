@@ -8,6 +8,7 @@ from typing import Any
 
 from app.factors.password.model import NewHash
 from app.factors.password.service import Passwords
+from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
@@ -44,6 +45,7 @@ class UndoMeans:
     flows: Flows
     limits: AddressLimits
     apps: AuthenticatorApps
+    codes: RecoveryCodes
     passwords: Passwords
     outbox: Outbox
     links: UndoLinks
@@ -235,6 +237,7 @@ class Undo:
         told = self._tell(transaction, visit, person, template, undo, since, now)
         if unusable is not None:
             self._means.apps.roll_back(transaction, person.id, since, now)
+            self._means.codes.roll_back(transaction, person.id, since, now)
             people.roll_back_contacts(transaction, person.id, since, now)
             self._means.passwords.revoke(transaction, person.id, unusable, now)
             people.mark_recovered(transaction, person.id, now)

@@ -334,3 +334,25 @@ def test_a_flow_that_is_lost_or_over_leads_to_a_page_that_says_how_to_go_on(case
     assert behind.lands_on(other, "/undo/choose") == "/undo"
     case.later(901)
     assert behind.lands_on(other, "/undo/choose") == "/undo"
+
+
+def test_rolling_back_voids_the_codes_that_were_made_since_and_the_earlier_set_lives_again(case):
+    codes, database = case.portal.means.codes, case.portal.base.database
+
+    def make():
+        drawn = codes.draw()
+        with database.begin() as transaction:
+            return codes.bind(transaction, person_id=case.person.id, new=drawn, now=case.now, usable_from=case.now).id
+
+    old = make()
+    case.later()
+    with database.begin() as transaction:
+        case.announce(transaction)
+    case.later()
+    new = make()
+    case.undo(case.links(PHONE)[0], "roll_back")
+    with database.read() as looking:
+        standing = codes.standing(looking, case.person.id)
+    assert standing is not None
+    assert (standing.set_id, standing.left) == (old, 10)
+    assert standing.set_id != new

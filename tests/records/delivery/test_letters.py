@@ -29,6 +29,12 @@ NOTICES = (
     "test",
     *OF_CONTACTS,
 )
+CHANGES = tuple(
+    name
+    for name in NOTICES
+    if name.startswith(("notice_app", "notice_code", "notice_contact"))
+    or name in {"notice_password_changed", "notice_unfrozen", "notice_rolled_back"}
+)
 UNDO = f"https://keyturn.example.org/undo/{'x' * 43}"
 FULL = {
     "support_phone": "+493012345678",
@@ -151,7 +157,7 @@ def test_links_lead_to_the_front_page_and_to_undo_only(template: str, channel: C
     assert set(re.findall(r"https?://\S+", text)) <= {"https://keyturn.example.org", UNDO}
 
 
-@pytest.mark.parametrize("template", ["notice_password_changed", "notice_unfrozen", "notice_rolled_back"])
+@pytest.mark.parametrize("template", CHANGES)
 @pytest.mark.parametrize("channel", Channel)
 def test_the_notice_of_a_change_says_how_to_freeze_the_account(template: str, channel: Channel) -> None:
     _, text = notice(template, channel)
