@@ -34,7 +34,8 @@ MAY: dict[str, set[str]] = {
     "key": set(),  # a master key, and what was derived from it
     "setting": set(),  # a secret of the settings
     "local": set(),  # a variable where something failed
-    "path": {"pages"},  # a later link will carry a token there; the form of the language leads back to it
+    "undo link": {"messages", "pages"},  # its own page leads on by it
+    "path": {"pages"},  # a link carries a token there; the form of the language leads back to it
     "query": {"pages"},  # ?user_id= prefills the field
 }
 EVENTS = {  # what must have been logged, or nothing was proved
@@ -292,6 +293,7 @@ class Walk:
         portal.lock(jane)
         self.unlock(user_id, phone)
         self.stray(metrics_token)
+        self.undo(user_id, phone)
         self.pins()
 
     def sign_in(self, user_id: str, *passwords: str) -> None:
@@ -346,6 +348,22 @@ class Walk:
         self.get(browser, "/recovery/done")
         self.portal.deliver()
 
+    def undo(self, user_id: str, phone: str) -> None:
+        """The link of the newest notice that has one, to its end."""
+        portal, browser = self.portal, self.portal.browser()
+        tokens = [token for text in portal.phone.to(phone) for token in re.findall(r"/undo/(\S+)", text.body)]
+        path = f"/undo/{self.marked.add('undo link', *reversed(tokens))}"
+        self.get(browser, path)
+        assert self.post(browser, path).status_code == 303
+        self.get(browser, "/undo/choose")
+        code = self.marked.add("code", portal.code(user_id, 1))
+        assert self.post(browser, "/undo/choose", code=code).status_code == 303
+        self.get(browser, "/undo/decide")
+        assert self.post(browser, "/undo/decide", decision="keep").status_code == 303
+        self.get(browser, "/undo/done")
+        self.post(browser, path)
+        portal.deliver()
+
     def stray(self, metrics_token: str) -> None:
         """What goes wrong, and what nobody should do."""
         portal = self.portal
@@ -363,6 +381,7 @@ class Walk:
         self.post(browser, "/sign-in/password", password=self._secret("password") * 100)
         self.post(browser, "/sign-in/password", password="x" * 70_000)
         self.get(browser, f"/undo/{quote(self._secret('path'))}")
+        self.get(browser, f"/no/such/page/{quote(self._secret('path'))}")
         self.get(browser, f"/sign-in?password={quote(self._secret('password'))}")
         self.get(browser, "/metrics", headers={"Authorization": f"Bearer {self._secret('setting')}"})
         self.get(browser, "/recovery", headers={"Authorization": f"Basic {self._secret('password')}"})

@@ -112,8 +112,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('recovered_at', sa.BigInteger(), nullable=True))
 
     with op.batch_alter_table('totp_apps', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('disabled_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('removed_at', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('off_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('mark', sa.String(length=64), nullable=True))
         batch_op.create_unique_constraint(batch_op.f('uq_totp_apps_mark'), ['mark'])
 

@@ -12,6 +12,8 @@ import pytest
 
 from app.cli import _Progress
 from app.foundation.settings import ROOT
+from app.foundation.sql import Database
+from app.records.people import store as people
 from tests.cli.conftest import command, words
 
 FULL = ["--first-name", "Jane", "--last-name", "Doe", "--email", "jane@example.org", "--phone", "+4915112345678"]
@@ -118,6 +120,19 @@ def test_an_unlock_is_told_and_written_down(either):
         "she called",
     )
     assert json.loads(either.ok("user", "unlock", "jane", "--reason", "x", "--json").stdout)["left"] == []
+
+
+def test_what_is_frozen_is_shown_and_opened_again(either):
+    either.ok("user", "create", "jane", *FULL, "--contacts-verified")
+    assert "not frozen" in either.refused("user", "unfreeze", "jane", "--reason", "she came in")
+    database = Database(either.env["KEYTURN_DATABASE_URL"])
+    with database.begin() as transaction:
+        people.freeze(transaction, 1, "frozen")
+    database.close()
+    assert "jane Jane Doe frozen" in words(either.ok("user", "show", "jane").stdout)
+    assert "j•••@e•••.org" in either.ok("user", "unfreeze", "jane", "--reason", "she came in").stdout
+    told = shown(either)
+    assert (told["status"], told["events"][0]["event"]) == ("active", "user_unfrozen")
 
 
 # ---- importing

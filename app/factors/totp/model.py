@@ -22,6 +22,7 @@ class AppState(StrEnum):
 class App:
     """One row of totp_apps. ``drift`` shifts the window by steps; ``last_step`` was the last accepted one.
 
+    ``off_at`` says since when it is not active, whatever it became then and later.
     ``mark`` is a keyed fingerprint of the seed, so that one seed is bound once; rows of the first release have none.
     """
 
@@ -35,8 +36,8 @@ class App:
     bound_at: int
     usable_from: int
     last_used_at: int | None
-    disabled_at: int | None = None
     removed_at: int | None = None
+    off_at: int | None = None
     mark: str | None = None
 
     def waiting(self, now: int) -> bool:

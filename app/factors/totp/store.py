@@ -14,6 +14,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     or_,
     select,
     update,
@@ -36,8 +37,8 @@ apps = Table(
     Column("bound_at", BigInteger, nullable=False),
     Column("usable_from", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
-    Column("disabled_at", BigInteger),
     Column("removed_at", BigInteger),
+    Column("off_at", BigInteger),
     Column("mark", String(64), unique=True),
     Index("ix_totp_apps_person_id", "person_id"),
 )
@@ -101,18 +102,19 @@ def roll_back(transaction: Transaction, person_id: int, moment: int, now: int) -
     """Remove the apps that were bound at a moment or later; those disabled or removed since are active again."""
     own = apps.c.person_id == person_id
     later = update(apps).where(own, apps.c.bound_at >= moment, apps.c.state != AppState.REMOVED.value)
-    transaction.execute(later.values(state=AppState.REMOVED.value, removed_at=now))
+    transaction.execute(later.values(state=AppState.REMOVED.value, removed_at=now, off_at=_off(now)))
     earlier = update(apps).where(own, _there_at(moment), apps.c.state != AppState.ACTIVE.value)
-    transaction.execute(earlier.values(state=AppState.ACTIVE.value, disabled_at=None, removed_at=None))
+    transaction.execute(earlier.values(state=AppState.ACTIVE.value, removed_at=None, off_at=None))
 
 
 def _there_at(moment: int) -> Any:
-    """Bound before a moment, and neither disabled nor removed before it."""
-    removed = (apps.c.state == AppState.REMOVED.value) & (apps.c.removed_at >= moment)
-    # an app that was disabled before it was removed stays what its owner made it
-    kept_on = or_(apps.c.disabled_at.is_(None), apps.c.disabled_at >= moment)
-    disabled = (apps.c.state == AppState.DISABLED.value) & (apps.c.disabled_at >= moment)
-    return (apps.c.bound_at < moment) & or_(apps.c.state == AppState.ACTIVE.value, disabled, removed & kept_on)
+    """Bound before a moment, and active until then or longer."""
+    return (apps.c.bound_at < moment) & or_(apps.c.state == AppState.ACTIVE.value, apps.c.off_at >= moment)
+
+
+def _off(now: int) -> Any:
+    """Since when an app is not active that leaves its state now."""
+    return func.coalesce(apps.c.off_at, now)
 
 
 def accept_once(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
@@ -144,8 +146,8 @@ def add(transaction: Transaction, app: App) -> bool:
         "bound_at": app.bound_at,
         "usable_from": app.usable_from,
         "last_used_at": app.last_used_at,
-        "disabled_at": app.disabled_at,
         "removed_at": app.removed_at,
+        "off_at": app.off_at,
         "mark": app.mark,
     }
     return _ADD.count(transaction, values) == 1
@@ -162,20 +164,24 @@ def change_state(
 ) -> bool:
     """Move an app from one of some states to another; False where it stands in none of them. Nothing else changes."""
     where = (apps.c.id == app_id, apps.c.state.in_([state.value for state in before]))
-    values: dict[str, object] = {"state": after.value, "removed_at": now if after is AppState.REMOVED else None}
-    if after is not AppState.REMOVED:  # an app that was disabled before it was removed stays what its owner made it
-        values["disabled_at"] = now if after is AppState.DISABLED else None
+    values = {
+        "state": after.value,
+        "removed_at": now if after is AppState.REMOVED else None,
+        "off_at": None if after is AppState.ACTIVE else _off(now),
+    }
     return transaction.execute(update(apps).where(*where).values(values)).rowcount == 1
 
 
-def lock_all(transaction: Transaction, person_id: int, but: str) -> int:
+def lock_all(transaction: Transaction, person_id: int, but: str, now: int) -> int:
     """Lock every active or disabled app of a person but one; how many there were."""
     where = (
         apps.c.person_id == person_id,
         apps.c.id != but,
         apps.c.state.in_([AppState.ACTIVE.value, AppState.DISABLED.value]),
     )
-    return int(transaction.execute(update(apps).where(*where).values(state=AppState.LOCKED.value)).rowcount)
+    return int(
+        transaction.execute(update(apps).where(*where).values(state=AppState.LOCKED.value, off_at=_off(now))).rowcount
+    )
 
 
 def synchronize(transaction: Transaction, app_id: str, step: int, drift: int, now: int) -> bool:
@@ -219,7 +225,7 @@ def _app(row: Any) -> App:
         bound_at=row.bound_at,
         usable_from=row.usable_from,
         last_used_at=row.last_used_at,
-        disabled_at=row.disabled_at,
         removed_at=row.removed_at,
+        off_at=row.off_at,
         mark=row.mark,
     )

@@ -134,7 +134,7 @@ class Enrollment:
         details: dict[str, object] = {"app": app.id}
         if means.tries.standing(transaction, person.id, Factor.APP).disabled:
             # a hundred failures in a row: the earlier ones have had their day (requirements T-08)
-            details["locked"] = rows.lock_all(transaction, person.id, app.id)
+            details["locked"] = rows.lock_all(transaction, person.id, app.id, now)
             means.tries.clear(transaction, person.id, Factor.APP)
         means.changes.announce(
             transaction,

@@ -20,7 +20,7 @@ def blueprint(undo: Undo) -> Blueprint:
 
     @doors.get("/undo")
     def newest_link() -> Response:
-        return render("undo/dead.html", {})
+        return render("undo/dead.html", {"dead": False})
 
     @doors.get("/undo/<token>")
     def link_page(token: str) -> Response:
@@ -93,7 +93,7 @@ def _about(page: Disputed) -> dict[str, Any]:
 
 
 def _dead() -> Response:
-    return render("undo/dead.html", {}, 410)
+    return render("undo/dead.html", {"dead": True}, 410)
 
 
 def _shown(template: str, context: dict[str, Any], refusal: Refusal | None) -> Response:

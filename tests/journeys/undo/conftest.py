@@ -92,11 +92,12 @@ class Case:
         return seed
 
     def drop_app(self, label: str = "Phone", to: AppState = AppState.REMOVED) -> None:
-        column = {AppState.REMOVED: "removed_at", AppState.DISABLED: "disabled_at"}[to]
+        removed_at = self.now if to is AppState.REMOVED else None
         with self.portal.base.database.begin() as transaction:
             table = totp_store.apps
             own = (table.c.person_id == self.jane.id, table.c.label == label)
-            transaction.execute(table.update().where(*own).values(state=to.value, **{column: self.now}))
+            off = table.update().where(*own).values(state=to.value, removed_at=removed_at, off_at=self.now)
+            transaction.execute(off)
             self.announce(transaction)
 
     def add_contact(self, channel: Channel, address: str, *, waits: int = 0) -> None:
