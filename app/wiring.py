@@ -312,6 +312,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             chance=base.chance,
             claims=steps.claims,
             app_codes=steps.app_codes,
+            saved_codes=steps.saved_codes,
         )
     )
     operations = Operations(

@@ -149,6 +149,7 @@ DOORS = (
     _door("/undo", "GET", Guard.PUBLIC),
     _door("/undo/<token>", "GET POST", Guard.LINK, example=f"/undo/{'x' * 43}"),
     _door("/undo/choose", "GET POST", Guard.STEP, "code", stand="undo/choose"),
+    _door("/undo/code", "GET POST", Guard.STEP, "code", stand="undo/choose"),
     _door("/undo/decide", "GET POST", Guard.STEP, "decision", stand="undo/decide"),
     _door("/undo/done", "GET", Guard.STEP, stand="undo/done"),
     _door("/healthz", "GET", Guard.PUBLIC),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.factors.recovery_code.model import Finding, Outcome, Use
+from app.factors.recovery_code.model import CodeSet, Finding, Outcome, Use
 from app.factors.recovery_code.rules import typed_code
 from app.factors.recovery_code.service import RecoveryCodes
 from app.foundation.clock import Clock
@@ -16,7 +16,7 @@ from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow
-from app.records.people.model import Person
+from app.records.people.model import Person, Status
 from app.records.sessions.model import NEW_CODE, RECOVERY_CODE
 from app.steps.change import Changes
 from app.steps.claim import Claims, own_record, subject_of
@@ -32,6 +32,17 @@ class SavedProof:
     factor: str
     at: int
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountingSet:
+    """Whose codes count, and which: those of somebody of a status; None for the set that is good for the use today."""
+
+    status: Status = Status.ACTIVE
+    of: Callable[[Transaction, Person | None], CodeSet | None] | None = None
+
+
+_USUAL = CountingSet()
 
 
 class SavedCodes:
@@ -75,16 +86,20 @@ class SavedCodes:
         use: Use,
         code: str,
         then: Callable[[Transaction, Person, SavedProof], _T],
+        whose: CountingSet = _USUAL,
     ) -> tuple[_T, SavedProof]:
         """Judge a code for a flow. Returns what ``then`` made of it in the same transaction, and the proof.
 
         It spends the tries of app codes, so that it is no second supply of guesses, and is counted before it is
-        judged. Raises Throttled, Wrong, Unavailable.
+        judged. ``whose`` says otherwise which codes count; all else is the same. Raises Throttled, Wrong, Unavailable.
         """
         now = self._clock.now()
         with self._database.read() as looking:
-            person = self._claims.person(looking, flow)
-            counting = self._codes.counting(looking, person.id if person else None, use, now)
+            person = self._claims.person(looking, flow, whose.status)
+            if whose.of is None:
+                counting = self._codes.counting(looking, person.id if person else None, use, now)
+            else:
+                counting = whose.of(looking, person)
             door = door_of(looking, visit, flow, at, now)
         if door is not Door.LANE:
             self._limits.may_guess(visit)

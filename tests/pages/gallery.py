@@ -588,6 +588,8 @@ CASES: dict[str, Case] = {
     "undo-newest": _undo("dead", dead=False),
     "undo-choose": _undo("choose", kind="contact"),
     "undo-choose-wrong": _undo("choose", 422, kind="account", **_one(Code.WRONG_CODE, "code")),
+    "undo-code": Case("undo/code.html", {"user_id": "jane", "errors": {}}, path="/undo/code"),
+    "undo-code-wrong": Case("undo/code.html", {"user_id": "jane", **_one(Code.WRONG_SAVED_CODE, "code")}, 422),
     "undo-support": _undo("choose", kind="recovery_codes", support_decides=True),
     "undo-decide": _undo("decide", kind="app"),
     "undo-decide-missing": _undo("decide", 422, kind="app", **_one(Code.MISSING, "decision")),

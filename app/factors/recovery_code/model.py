@@ -14,6 +14,7 @@ class Use(StrEnum):
     SIGN_IN = "sign_in"  # the living set, at once
     STEP_UP = "step_up"  # the living set, once its waiting time is over
     RECOVERY = "recovery"  # a set past its waiting time; the replaced one until the new one may serve
+    UNDO = "undo"  # the set that counted just before a disputed change, whatever became of it (security rule 5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ def typed_code(text: str) -> str | None:
     return compact if len(compact) == LENGTH and set(compact) <= set(_ALPHABET) else None
 
 
+def older(sets: Sequence[CodeSet], moment: int) -> CodeSet | None:
+    """The set that was past its waiting time and not voided just before a moment."""
+    lived = [one for one in sets if one.made_at < moment and (one.voided_at is None or one.voided_at >= moment)]
+    return max((one for one in lived if one.usable_from <= moment), key=lambda one: (one.made_at, one.id), default=None)
+
+
 def counting(sets: Sequence[CodeSet], use: Use, now: int) -> CodeSet | None:
     """The set whose codes are good for something now; the newest where there are two. At most one counts."""
     if use is Use.RECOVERY:

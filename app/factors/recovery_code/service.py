@@ -93,6 +93,10 @@ class RecoveryCodes:
         """The set whose codes count. Somebody unknown (None) has none, and is looked up all the same."""
         return rules.counting(store.of_person(transaction, person_id or 0), use, now)
 
+    def older(self, transaction: Transaction, person_id: int | None, moment: int) -> CodeSet | None:
+        """The set that counted before a moment, whatever became of it since: it may undo what came after."""
+        return rules.older(store.of_person(transaction, person_id or 0), moment)
+
     def digest(self, counting: CodeSet | None, code: str) -> str:
         """What a code would be kept as in a set: one slow hash, also where there is no set. Raises Unavailable."""
         kept = counting or self._spare

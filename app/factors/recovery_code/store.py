@@ -69,6 +69,7 @@ def _spend(*still_good: Any) -> Prepared:
 # the set is judged again in the write itself: a new one may have been made since it was looked at
 _SPEND_LIVING = _spend(sets.c.voided_at.is_(None))
 _SPEND_SERVING = _spend(or_(sets.c.serves_until.is_(None), sets.c.serves_until > bindparam("by")))
+_SPEND_OLDER = _spend()
 _ANY_TIME = 2**53
 
 
@@ -119,7 +120,7 @@ def spend(transaction: Transaction, set_id: str, digest: str, use: Use, now: int
     """Spend a code by one conditional write: whether it was spent now, and whether it had been before."""
     values: dict[str, object] = {"of_set": set_id, "of_digest": digest}
     by = _ANY_TIME if use is Use.SIGN_IN else now
-    statement = _SPEND_SERVING if use is Use.RECOVERY else _SPEND_LIVING
+    statement = {Use.RECOVERY: _SPEND_SERVING, Use.UNDO: _SPEND_OLDER}.get(use, _SPEND_LIVING)
     spent = statement.count(transaction, {**values, "now": now, "by": by}) == 1
     found = _LOOK.first(transaction, values)  # afterwards: by then somebody faster has committed
     return spent, not spent and found is not None and found.used_at is not None

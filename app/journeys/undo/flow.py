@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from app.records.flows.model import Course
 
-APP = "app"  # the name of the proof
+OLDER = "older_factor"  # the name of the proof: an app or a saved code from before the change
 
 
 class State(StrEnum):
@@ -23,7 +23,7 @@ COURSE = Course(
     purpose="undo",
     start="/undo",  # says that the newest link leads here again
     pages={State.CHOOSE: "/undo/choose", State.DECIDE: "/undo/decide", State.DONE: "/undo/done"},
-    needed={State.DECIDE: (APP,)},
+    needed={State.DECIDE: (OLDER,)},
     ends=frozenset({State.DONE}),
     after="/undo",
 )

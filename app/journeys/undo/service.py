@@ -8,6 +8,7 @@ from typing import Any
 
 from app.factors.password.model import NewHash
 from app.factors.password.service import Passwords
+from app.factors.recovery_code.model import Use
 from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import Chance
@@ -16,7 +17,7 @@ from app.foundation.refusals import Code, OutOfOrder, Wrong
 from app.foundation.secretbox import fingerprint
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
-from app.journeys.undo.flow import APP, COURSE, State
+from app.journeys.undo.flow import COURSE, OLDER, State
 from app.journeys.undo.model import DeadLink, Decision, Disputed, Done, Ending
 from app.records.attempts.model import Door
 from app.records.attempts.service import AddressLimits
@@ -35,6 +36,7 @@ from app.records.people.model import Contact, Person, Status
 from app.records.sessions import store as sessions
 from app.steps.app_code import AppCodes, Counting
 from app.steps.claim import Claims, own_record
+from app.steps.saved_code import CountingSet, SavedCodes, SavedProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class UndoMeans:
     chance: Chance
     claims: Claims
     app_codes: AppCodes
+    saved_codes: SavedCodes
 
 
 class _OvertakenError(Exception):
@@ -170,21 +173,51 @@ class Undo:
         The owner's lane: strangers cannot have spent its tries.
         """
         code = self._means.app_codes.shape(typed)
-        self._means.limits.attempt(visit)
-        held = self._flows.at(cookie, COURSE, State.CHOOSE)
-        with self._database.read() as looking:
-            since = self._open(looking, held.flow).changed_at
+        held, since = self._proving(visit, cookie)
 
         def then(transaction: Transaction, _person: Person, _now: int) -> None:
-            if self._open(transaction, held.flow).changed_at != since:
-                raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.CHOOSE))
+            self._still(transaction, held.flow, since)
 
         counting = Counting(
             Status.FROZEN,
             lambda looking, person: self._means.apps.older(looking, person.id if person else None, since),
         )
         _, now = self._means.app_codes.prove(visit, held.flow, Door.LANE, code, then, counting)
-        return self._advance(held, State.DECIDE, Proof(APP, now), since=since)
+        return self._advance(held, State.DECIDE, Proof(OLDER, now), since=since)
+
+    def code_page(self, cookie: str | None) -> str:
+        """The User ID, where a saved code may decide."""
+        flow = self._flows.at(cookie, COURSE, State.CHOOSE).flow
+        with self._database.read() as looking:
+            self._open(looking, flow)
+        return flow.user_id
+
+    def prove_code(self, visit: Visit, cookie: str | None, typed: str) -> str:
+        """The same as ``prove_app`` for a code of the set that counted before the disputed change. It is spent."""
+        code = self._means.saved_codes.shape(typed)
+        held, since = self._proving(visit, cookie)
+
+        def then(transaction: Transaction, _person: Person, _proof: SavedProof) -> None:
+            self._still(transaction, held.flow, since)
+
+        whose = CountingSet(
+            Status.FROZEN,
+            lambda looking, person: self._means.codes.older(looking, person.id if person else None, since),
+        )
+        _, proof = self._means.saved_codes.prove(visit, held.flow, Door.LANE, Use.UNDO, code, then, whose)
+        return self._advance(held, State.DECIDE, Proof(OLDER, proof.at), since=since)
+
+    def _proving(self, visit: Visit, cookie: str | None) -> tuple[Held, int]:
+        """The flow of somebody who proves an older factor, and what it must be older than."""
+        self._means.limits.attempt(visit)
+        held = self._flows.at(cookie, COURSE, State.CHOOSE)
+        with self._database.read() as looking:
+            return held, self._open(looking, held.flow).changed_at
+
+    def _still(self, transaction: Transaction, flow: Flow, since: int) -> None:
+        """Raises OutOfOrder where an earlier change was disputed meanwhile, which needs an older factor."""
+        if self._open(transaction, flow).changed_at != since:
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.CHOOSE))
 
     def leave_to_support(self, visit: Visit, cookie: str | None) -> str:
         """The phone is gone with the older factor: nobody but support decides. Returns the flow's new cookie."""

@@ -59,6 +59,21 @@ def blueprint(undo: Undo) -> Blueprint:
         except (Wrong, Throttled) as refusal:
             return _choose_page(refusal)
 
+    @doors.get("/undo/code")
+    def code_page() -> Response:
+        return _code_page()
+
+    def _code_page(refusal: Refusal | None = None) -> Response:
+        return _shown("undo/code.html", {"user_id": undo.code_page(read_cookie(TASK))}, refusal)
+
+    @doors.post("/undo/code")
+    def prove_code() -> Response:
+        form = CodeForm()
+        try:
+            return _to(State.DECIDE, undo.prove_code(visit(), read_cookie(TASK), form.text("code")))
+        except (Wrong, Throttled) as refusal:
+            return _code_page(refusal)
+
     @doors.get("/undo/decide")
     def decide_page() -> Response:
         return _decide_page()

@@ -100,6 +100,15 @@ class Case:
             transaction.execute(off)
             self.announce(transaction)
 
+    def make_codes(self) -> tuple[str, ...]:
+        """A set of saved codes that may serve at once; nobody is told."""
+        drawn = self.portal.means.codes.draw()
+        with self.portal.base.database.begin() as transaction:
+            self.portal.means.codes.bind(
+                transaction, person_id=self.jane.id, new=drawn, now=self.now, usable_from=self.now
+            )
+        return tuple(drawn.codes)
+
     def add_contact(self, channel: Channel, address: str, *, waits: int = 0) -> None:
         with self.portal.base.database.begin() as transaction:
             before = people.contacts_of(transaction, self.jane.id)

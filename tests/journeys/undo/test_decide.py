@@ -336,23 +336,65 @@ def test_a_flow_that_is_lost_or_over_leads_to_a_page_that_says_how_to_go_on(case
     assert behind.lands_on(other, "/undo/choose") == "/undo"
 
 
+def test_a_saved_code_of_the_earlier_set_decides_once_though_new_codes_were_made_since(case):
+    old = case.make_codes()
+    case.later()
+    with case.portal.base.database.begin() as transaction:
+        case.announce(transaction)
+    case.later()
+    case.make_codes()
+    first, again = case.links(PHONE)[0], case.links(EMAIL)
+    browser = case.press(first)
+    assert browser.get("/undo/code").status_code == 200
+    assert browser.post("/undo/code", code=old[0].lower()).location == "/undo/decide"
+    assert browser.post("/undo/decide", decision="keep").location == "/undo/done"
+    assert case.person.status is Status.ACTIVE
+    case.later(8 * DAY)
+    with case.portal.base.database.begin() as transaction:
+        case.announce(transaction)
+    browser = case.press(case.links(EMAIL)[len(again)])
+    answer = browser.post("/undo/code", code=old[0])
+    assert (answer.status_code, browser.get("/undo/decide").location) == (422, "/undo/choose")
+
+
+def test_a_saved_code_that_is_not_older_than_the_change_or_whose_set_was_void_before_decides_nothing(case):
+    void = case.make_codes()
+    case.later()
+    older = case.make_codes()
+    case.later()
+    with case.portal.base.database.begin() as transaction:
+        case.announce(transaction)
+    younger = case.make_codes()
+    browser = case.press(case.links(PHONE)[0])
+    for code in (void[0], younger[0]):
+        case.later(60)
+        assert browser.post("/undo/code", code=code).status_code == 422
+        assert browser.get("/undo/decide").location == "/undo/choose"
+    case.later(600)
+    assert browser.post("/undo/code", code=older[0]).location == "/undo/decide"
+
+
+def test_no_code_decides_once_the_owner_left_it_to_support(case):
+    codes = case.make_codes()
+    case.later()
+    case.change_password()
+    links = case.links(PHONE)
+    owner, other = case.press(links[0]), case.press(case.links(PHONE)[-1])
+    assert owner.post("/undo/choose", stolen="yes").location == "/undo/done"
+    assert other.post("/undo/code", code=codes[0]).status_code == 409
+    assert behind.lands_on(other, "/undo/code") == "/undo/choose"
+
+
 def test_rolling_back_voids_the_codes_that_were_made_since_and_the_earlier_set_lives_again(case):
     codes, database = case.portal.means.codes, case.portal.base.database
-
-    def make():
-        drawn = codes.draw()
-        with database.begin() as transaction:
-            return codes.bind(transaction, person_id=case.person.id, new=drawn, now=case.now, usable_from=case.now).id
-
-    old = make()
+    case.make_codes()
+    with database.read() as looking:
+        old = codes.standing(looking, case.person.id)
     case.later()
     with database.begin() as transaction:
         case.announce(transaction)
     case.later()
-    new = make()
+    case.make_codes()
     case.undo(case.links(PHONE)[0], "roll_back")
     with database.read() as looking:
-        standing = codes.standing(looking, case.person.id)
-    assert standing is not None
-    assert (standing.set_id, standing.left) == (old, 10)
-    assert standing.set_id != new
+        assert codes.standing(looking, case.person.id) == old
