@@ -6,7 +6,7 @@ import pytest
 
 from app.factors.totp import rules as totp
 from app.factors.totp import store as totp_store
-from app.factors.totp.model import AppState
+from app.factors.totp.model import App, AppState
 from app.foundation.visit import Visit
 from app.records.audit.model import Event
 from app.records.organizations.model import STANDARD
@@ -129,6 +129,10 @@ class Case:
     def contacts(self) -> set[str]:
         with self.portal.base.database.read() as looking:
             return {contact.address for contact in people.contacts_of(looking, self.jane.id)}
+
+    def all_apps(self) -> tuple[App, ...]:
+        with self.portal.base.database.read() as looking:
+            return totp_store.of_person(looking, self.jane.id)
 
     def apps(self) -> dict[str, str]:
         with self.portal.base.database.read() as looking:
