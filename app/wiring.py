@@ -41,6 +41,8 @@ from app.journeys.recovery import views as recovery_views
 from app.journeys.recovery.service import Recovery, RecoveryMeans
 from app.journeys.recovery_codes import views as recovery_codes_views
 from app.journeys.recovery_codes.service import OwnCodes
+from app.journeys.rehearsal import views as rehearsal_views
+from app.journeys.rehearsal.service import Rehearsal, RehearsalMeans
 from app.journeys.signin import views as signin_views
 from app.journeys.signin.service import SignIn, SignInMeans, StepUp
 from app.journeys.undo import views as undo_views
@@ -339,6 +341,20 @@ def build_web(base: Foundation, means: Means) -> Flask:
             saved_codes=_saved_codes_of(means.codes),
         )
     )
+    rehearsal = Rehearsal(
+        RehearsalMeans(
+            database=base.database,
+            apps=means.apps,
+            flows=means.flows,
+            tries=means.tries,
+            limits=means.limits,
+            clock=base.clock,
+            claims=steps.claims,
+            app_codes=steps.app_codes,
+            pins=steps.pins,
+        )
+    )
+    app.register_blueprint(rehearsal_views.blueprint(rehearsal, steps.presence))
     app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
     own_sessions = OwnSessions(database=base.database, clock=base.clock)
     app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))

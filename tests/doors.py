@@ -73,6 +73,12 @@ DOORS = (
     _door("/sign-in/new-password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="sign-in/new"),
     _door("/sign-out", "GET POST", Guard.PUBLIC),
     _door("/authenticators", "GET", Guard.SESSION, stand="session/home"),
+    _door("/rehearsal", "GET POST", Guard.SESSION),
+    _door("/rehearsal/token", "GET POST", Guard.SESSION, "code", stand="session/rehearsal"),
+    _door("/rehearsal/pin", "GET POST", Guard.SESSION, "pin", stand="session/rehearsal-pin"),
+    _door("/rehearsal/pin/send", "GET POST", Guard.SESSION, "channel", stand="session/rehearsal-pin"),
+    _door("/rehearsal/pin/status", "GET", Guard.SESSION, stand="session/rehearsal-pin"),
+    _door("/rehearsal/done", "GET", Guard.SESSION, stand="session/rehearsal-done"),
     _door("/step-up", "GET POST", Guard.SESSION, "code", stand="session/home"),
     _door("/step-up/alternative", "GET POST", Guard.SESSION, "channel", stand="session/home"),
     _door("/step-up/pin", "GET POST", Guard.SESSION, "pin", stand="session/pin"),
@@ -193,6 +199,17 @@ def stand_at(
     if name == "session":
         browser.sign_in(portal, user_id)
         browser.get("/step-up")
+        if state.startswith("rehearsal"):
+            portal.deliver()
+            portal.base.clock.sleep(30)  # the code of the sign-in is spent
+            assert browser.post("/rehearsal").status_code == 303
+            browser.get("/rehearsal/token")
+        if state in {"rehearsal-pin", "rehearsal-done"}:
+            assert browser.post("/rehearsal/token", code=portal.code(user_id)).status_code == 303
+            browser.get("/rehearsal/pin")
+        if state == "rehearsal-done":
+            portal.deliver()
+            assert browser.post("/rehearsal/pin", pin=portal.last_pin(phone)).status_code == 303
         if state == "pin":
             portal.deliver()
             assert browser.post("/step-up/alternative", channel="sms").status_code == 303

@@ -137,6 +137,7 @@ def test_a_step_opens_where_it_is_due(sqlite_template, valkey_server, tmp_path, 
                     "/recovery/unlock": "/recovery/password",
                     "/sign-in/alternative": "/sign-in/verify",
                     "/step-up/alternative": "/step-up",
+                    "/rehearsal/pin/send": "/rehearsal/pin",
                 }
                 assert answer.status_code == (303 if door.rule in shown else 200), door.rule
                 assert answer.location == shown.get(door.rule)

@@ -22,9 +22,10 @@ from app.records.flows.service import Flows
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
 from app.steps.claim import Claims, own_record, subject_of
-from app.steps.lane import door_of
+from app.steps.lane import LANE, door_of
 
 PIN = "pin"  # the name of this proof, and of the state in which it is due
+_SUSPICIOUS_FAILURES = 5
 _T = TypeVar("_T")
 Contacts = Callable[[Transaction, Person, Flow, int], tuple[Contact, ...]]
 
@@ -262,6 +263,24 @@ class PinStep:
             counted = self._means.flows.change(held, pin_tries=held.flow.notes["pin_tries"] + 1)
             if counted is not None:
                 return counted, pin
+
+
+def recovery_contacts(tries: Tries) -> Contacts:
+    """Where a recovery PIN may go, the first choice first: phones, then mailboxes.
+
+    With so many failed codes in a day, or by a mailed link, a mailbox alone gets no PIN where there is a phone
+    (security rule 2).
+    """
+
+    def contacts(transaction: Transaction, person: Person, flow: Flow, now: int) -> tuple[Contact, ...]:
+        usable = people.usable_contacts(transaction, person.id, now)
+        phones = tuple(contact for contact in usable if contact.channel is Channel.SMS)
+        suspicious = tries.failures_today(transaction, person.id, Factor.APP) >= _SUSPICIOUS_FAILURES
+        if phones and (suspicious or flow.notes.get(LANE)):
+            return phones
+        return phones + tuple(contact for contact in usable if contact.channel is Channel.EMAIL)
+
+    return contacts
 
 
 def _notes(pin: Pin | None, refused: str) -> dict[str, Any]:

@@ -126,6 +126,13 @@ _AT_SIGN_IN = {
     "back": "/sign-in/verify",
 }
 
+_IN_REHEARSAL = {
+    "enter": "/rehearsal/pin",
+    "send_at": "/rehearsal/pin/send",
+    "status_at": "/rehearsal/pin/status",
+    "start": "/rehearsal",
+}
+
 
 def _ways(template: str, *, status: int = 200, errors: Any = None, **changes: Any) -> Case:
     page = {"has_app": True, "ways": [_PHONE, _MAIL], "has_codes": True, "just_recovered": False, **changes}
@@ -439,6 +446,14 @@ CASES: dict[str, Case] = {
     "verify-recovered": _ways("signin/verify.html", ways=[], just_recovered=True),
     "verify-nothing": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False),
     "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),
+    "rehearsal": Case("rehearsal/start.html", {"signed": _WHO, "has_app": True, "errors": {}}),
+    "rehearsal-without-app": Case("rehearsal/start.html", {"signed": _WHO, "has_app": False, "errors": {}}),
+    "rehearsal-token": Case("rehearsal/token.html", {"user_id": "jane", "signed": _WHO, "errors": {}}),
+    "rehearsal-token-wrong": Case(
+        "rehearsal/token.html", {"user_id": "jane", "signed": _WHO, **_one(Code.WRONG_CODE, "code")}, 422
+    ),
+    "rehearsal-pin": Case("rehearsal/pin.html", {**_pin(), **_IN_REHEARSAL}, path="/rehearsal/pin"),
+    "rehearsal-done": Case("rehearsal/done.html", {"signed": _WHO, "errors": {}}),
     "step-up": _ways("signin/step_up.html", ways=[_PHONE]),
     "sign-in-code": Case("signin/code.html", _CODE_AT_SIGN_IN, path="/sign-in/code"),
     "sign-in-code-used": Case("signin/code.html", {**_CODE_AT_SIGN_IN, **_one(Code.SAVED_CODE_USED, "code")}, 422),

@@ -29,19 +29,16 @@ from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
 from app.records.organizations.model import STANDARD
 from app.records.people import store as people
-from app.records.people.model import Channel, Contact, Person, canonical_user_id
+from app.records.people.model import Contact, Person, canonical_user_id
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, own_record
-from app.steps.lane import LANE
 from app.steps.lane_link import LaneLinks
 from app.steps.new_password import NewPassword
-from app.steps.pin import PinMeans, PinStep
+from app.steps.pin import PinMeans, PinStep, recovery_contacts
 from app.steps.saved_code import SavedCodes
 
 log = structlog.get_logger()
 
-# with so many failed codes in a day, a mailbox alone no longer gets the PIN where there is a phone (security rule 2)
-_SUSPICIOUS_FAILURES = 5
 _SIGN_IN = "sign_in"
 _CODES_LEFT = "codes_left"  # a note, where a saved code was used
 _FirstPin = Callable[[Transaction, Person], dict[str, Any]]
@@ -82,7 +79,9 @@ class Recovery:
         self._saved_codes = means.saved_codes
         self._links = means.lane_links
         self._new_password = means.new_password
-        self._pins = PinStep(means.pins, course=COURSE, at=Door.RECOVERY, contacts=self._contacts, after=State.PASSWORD)
+        self._pins = PinStep(
+            means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.tries), after=State.PASSWORD
+        )
 
     # ---- who
 
@@ -183,15 +182,6 @@ class Recovery:
         return advanced[0]
 
     # ---- the PIN
-
-    def _contacts(self, transaction: Transaction, person: Person, flow: Flow, now: int) -> tuple[Contact, ...]:
-        """Where a recovery PIN may go now, the first choice first: phones, then mailboxes."""
-        usable = people.usable_contacts(transaction, person.id, now)
-        phones = tuple(contact for contact in usable if contact.channel is Channel.SMS)
-        suspicious = self._tries.failures_today(transaction, person.id, Factor.APP) >= _SUSPICIOUS_FAILURES
-        if phones and (suspicious or flow.notes.get(LANE)):
-            return phones
-        return phones + tuple(contact for contact in usable if contact.channel is Channel.EMAIL)
 
     def send(self, visit: Visit, cookie: str | None, channel: str) -> None:
         """Send another PIN, by the same channel or the other. The earlier one is void from then on."""

@@ -15,6 +15,7 @@ class Event(StrEnum):
     SESSION_ENDED = "session_ended"
     BROWSER_FORGOTTEN = "browser_forgotten"
     SIGN_IN_LOCK = "authn_login_lock"
+    REHEARSED = "recovery_rehearsed"
     UNLOCKED = "authn_login_unlock"
     APP_OK = "authn_token_success"
     APP_FAIL = "authn_token_fail"
