@@ -183,6 +183,7 @@ def _house(settings: "Settings", *, prepare: bool) -> Iterator[_House]:
             chance=base.chance,
             issuer=settings.brand_name,
             language=settings.default_language,
+            invitations=wiring.build_steps(base, means).invitations,
             hands=hands,
         )
         made_organization = prepare and people.make_default_organization()
@@ -838,6 +839,24 @@ def _shown_json(shown: "Shown") -> dict[str, object]:
             for event in shown.events
         ],
     }
+
+
+@user.command("invite")
+@click.argument("user_id")
+@_json_option
+def invite(user_id: str, *, as_json: bool) -> None:
+    """Mail somebody the link with which they activate their account; it is good for 72 hours.
+
+    Where no phone is filed an activation code is shown once, to be handed over.
+    """
+    with _house(_settings(), prepare=False) as house:
+        done = house.people.invite(user_id)
+    if as_json:
+        click.echo(_as_json(asdict(done)))
+        return
+    click.echo(f"invited: the link goes to {done.destination}")
+    if done.activation_code:
+        click.echo(f"activation code, to be handed over, shown only now: {done.activation_code}")
 
 
 @user.command("unlock")

@@ -25,6 +25,8 @@ from app.foundation.settings import ROOT, BadSetting, Settings
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
+from app.journeys.activation import views as activation_views
+from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
@@ -34,7 +36,7 @@ from app.journeys.contacts.service import ContactMeans, Contacts
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
 from app.journeys.enrollment import views as enrollment_views
-from app.journeys.enrollment.service import Enrollment, EnrollmentMeans, OwnApps
+from app.journeys.enrollment.service import Enrollment, OwnApps, OwnAppsMeans
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.recovery import views as recovery_views
@@ -62,7 +64,9 @@ from app.steps.app_code import AppCodes
 from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.code_set import CodeSets
+from app.steps.invite import Invitations
 from app.steps.lane_link import LaneLinks
+from app.steps.new_app import NewAppMeans, NewApps
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans
@@ -116,6 +120,8 @@ class Steps:
     saved_codes: SavedCodes
     code_sets: CodeSets
     lane_links: LaneLinks
+    invitations: Invitations
+    new_apps: NewApps
 
 
 def build_foundation(
@@ -257,6 +263,22 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             clock=base.clock,
             messages_per_hour=base.settings.limit_messages_per_hour,
         ),
+        invitations=Invitations(
+            keyring=base.keyring, chance=base.chance, outbox=means.outbox, public_url=base.settings.public_url
+        ),
+        new_apps=NewApps(
+            NewAppMeans(
+                database=base.database,
+                ephemeral=base.ephemeral,
+                keyring=base.keyring,
+                chance=base.chance,
+                apps=means.apps,
+                tries=means.tries,
+                limits=means.limits,
+                changes=changes,
+                issuer=base.settings.brand_name,
+            )
+        ),
     )
 
 
@@ -355,6 +377,23 @@ def build_web(base: Foundation, means: Means) -> Flask:
         )
     )
     app.register_blueprint(rehearsal_views.blueprint(rehearsal, steps.presence))
+    activation = Activation(
+        ActivationMeans(
+            database=base.database,
+            flows=means.flows,
+            limits=means.limits,
+            passwords=means.passwords,
+            clock=base.clock,
+            claims=steps.claims,
+            invitations=steps.invitations,
+            password=steps.password,
+            new_password=steps.new_password,
+            pins=steps.pins,
+            new_apps=steps.new_apps,
+            code_sets=steps.code_sets,
+        )
+    )
+    app.register_blueprint(activation_views.blueprint(activation, qr_svg))
     app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
     own_sessions = OwnSessions(database=base.database, clock=base.clock)
     app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))
@@ -404,21 +443,19 @@ def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], CodesS
 
 
 def _enrollment(base: Foundation, means: Means, steps: Steps) -> Blueprint:
-    ready = EnrollmentMeans(
-        database=base.database,
-        ephemeral=base.ephemeral,
-        keyring=base.keyring,
-        chance=base.chance,
-        clock=base.clock,
-        apps=means.apps,
-        tries=means.tries,
-        limits=means.limits,
-        claims=steps.claims,
-        presence=steps.presence,
-        changes=steps.changes,
-        issuer=base.settings.brand_name,
+    own = OwnApps(
+        OwnAppsMeans(
+            database=base.database,
+            apps=means.apps,
+            tries=means.tries,
+            limits=means.limits,
+            claims=steps.claims,
+            presence=steps.presence,
+            changes=steps.changes,
+        )
     )
-    return enrollment_views.blueprint(Enrollment(ready), OwnApps(ready), steps.presence, qr_svg)
+    enrollment = Enrollment(steps.new_apps, steps.presence)
+    return enrollment_views.blueprint(enrollment, own, steps.presence, qr_svg)
 
 
 def build_worker(base: Foundation) -> Worker:

@@ -1,6 +1,7 @@
 """A new set of saved codes: made, shown once for a while, and then nowhere any more."""
 
 import json
+from datetime import UTC, datetime
 
 from app.factors.recovery_code import rules
 from app.factors.recovery_code.model import Standing
@@ -90,6 +91,11 @@ class CodeSets:
     def hide(self, reader: str, standing: Standing) -> None:
         """Show them no more."""
         self._ephemeral.drop(_place(reader, standing.set_id))
+
+
+def on_paper(seconds: int) -> str:
+    """A moment as it is printed: paper has no time zone of its own."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _place(reader: str, set_id: str) -> str:

@@ -96,6 +96,22 @@ def upgrade() -> None:
     with op.batch_alter_table('undo_links', schema=None) as batch_op:
         batch_op.create_index('ix_undo_links_expires_at', ['expires_at'], unique=False)
 
+    op.create_table('invitations',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('contact_id', sa.String(length=32), nullable=False),
+    sa.Column('code_digest', sa.String(length=64), nullable=False),
+    sa.Column('code_tries', sa.Integer(), nullable=False),
+    sa.Column('reached', sa.String(length=16), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.Column('ended_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['contact_id'], ['contacts.id'], name=op.f('fk_invitations_contact_id_contacts')),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_invitations_person_id_people')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_invitations'))
+    )
+    with op.batch_alter_table('invitations', schema=None) as batch_op:
+        batch_op.create_index('ix_invitations_person_id', ['person_id'], unique=False)
+
     op.create_table('recovery_codes',
     sa.Column('set_id', sa.String(length=32), nullable=False),
     sa.Column('digest', sa.String(length=64), nullable=False),

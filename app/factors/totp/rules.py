@@ -1,13 +1,17 @@
-"""Codes and time-steps: RFC 4226 and RFC 6238, and the search for a right code of a wrong time."""
+"""Codes and time-steps: RFC 4226 and RFC 6238, and the search for a right code of a wrong time; labels and keys."""
 
 import hmac
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from app.factors.totp.model import DIGITS, MOST_APPS, STEP, Match
 
 WINDOW = 1  # steps either side of the present: three codes (requirements T-05; never widened)
 SEARCH = 20  # steps either side that are recognised without being accepted: ten minutes (security rule 7)
+KEY_LIFE = 600  # seconds from being shown (requirements T-14)
+WAIT = 86_400  # seconds until a new app serves recovery (security rule 6)
+LABEL_MAX = 64  # code points
 
 _CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
@@ -72,3 +76,20 @@ def in_a_row(seed: bytes, first: str, second: str, now: int) -> int | None:
 def acceptable(offset: int) -> bool:
     """Whether a code so many steps off may be accepted."""
     return abs(offset) <= WINDOW
+
+
+def label_of(typed: str) -> tuple[str, str]:
+    """A label as it is kept, and what is wrong with it: nothing, or "missing", "too_long", "bad_characters"."""
+    if len(typed) > 4 * LABEL_MAX:
+        return "", "too_long"
+    label = unicodedata.normalize("NFC", typed).strip()
+    if not label:
+        return "", "missing"
+    if len(label) > LABEL_MAX:
+        return "", "too_long"
+    return label, "" if label.isprintable() else "bad_characters"
+
+
+def grouped(key: str) -> str:
+    """In groups of four, as apps ask for it."""
+    return " ".join(key[at : at + 4] for at in range(0, len(key), 4))

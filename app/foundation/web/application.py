@@ -103,6 +103,14 @@ def render(template: str, context: dict[str, Any], status: int = 200) -> Respons
     return make_response(render_template(template, **context), status)
 
 
+def as_file(text: str, name: str) -> Response:
+    """A text to be saved."""
+    response = make_response(text)
+    response.mimetype = "text/plain"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
 def refuse_with(template: str, refusal: Refusal, context: dict[str, Any]) -> Response:
     """The same page again with what was wrong: 422 beside its field, or 429 with Retry-After."""
     remember(refusal)

@@ -154,6 +154,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Invited:
+    """Where an invitation goes, masked, and the code to be handed over where no phone is filed."""
+
+    destination: str
+    activation_code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Unlocked:
     """What an unlock did: the factors that were blocked, those it must leave closed, and who is told."""
 

@@ -20,6 +20,7 @@ from app.journeys.administration.model import (
     AppShown,
     BadRow,
     ContactShown,
+    Invited,
     LockShown,
     Made,
     NewPerson,
@@ -43,6 +44,7 @@ from app.records.organizations import store as organizations
 from app.records.organizations.model import DEFAULT, Organization, Profile
 from app.records.people import store as people
 from app.records.people.model import BadUserId, Channel, Contact, Person, Status, canonical_user_id
+from app.steps.invite import Invitations
 
 OPERATOR = "operator"
 BATCH = 500  # rows in one transaction
@@ -68,6 +70,7 @@ class Administration:
         chance: Chance,
         issuer: str,
         language: str,
+        invitations: Invitations,
         hands: int = 1,
     ) -> None:
         """``hands``: how many passwords are hashed at once; no more than the hasher has slots."""
@@ -81,6 +84,7 @@ class Administration:
         self._chance = chance
         self._issuer = issuer
         self._language = language
+        self._invitations = invitations
         self._hands = hands
 
     # ---- the first organization
@@ -391,6 +395,28 @@ class Administration:
                 Record(Event.USER_UNFROZEN, now, person.id, actor, "success", reason="operator", details=details),
             )
         return tuple(contact.masked for contact in told)
+
+    def invite(self, typed: str, *, actor: str = OPERATOR) -> Invited:
+        """Mail somebody the link with which they activate their account. Raises NotDone.
+
+        Refused for whoever uses their account already: an invitation never alters that (security rule 12).
+        """
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            person = _find(transaction, typed)
+            record = self._passwords.find(transaction, person.id)
+            if person.status is not Status.ACTIVE:
+                raise NotDone(f"{person.user_id} is {person.status.value}")
+            used = apps.of_person(transaction, person.id) or (record is not None and not record.must_change)
+            if used and not self._invitations.is_unfinished(transaction, person):
+                raise NotDone(f"{person.user_id} has a password or an app already; nothing was changed")
+            sent = self._invitations.send(transaction, person, self._language, now)
+            if sent is None:
+                raise NotDone(f"{person.user_id} has no e-mail address to which the link could go")
+            mailbox, code = sent
+            details: dict[str, object] = {"contact": mailbox.id, "by_code": bool(code)}
+            audit.add(transaction, Record(Event.INVITED, now, person.id, actor, "success", details=details))
+        return Invited(mailbox.masked, code)
 
 
 def _judge(fields: Mapping[str, object], line: int) -> NewPerson | BadRow:

@@ -10,16 +10,6 @@ class NoSuchAppError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """A key that was shown and not yet confirmed. ``cookie`` says when, sealed; the key itself is kept nowhere."""
-
-    cookie: str
-    begun: int
-    seed: bytes = field(repr=False)
-    mark: str
-
-
-@dataclass(frozen=True, slots=True)
 class NewAppPage:
     """The key in its three shapes: as a link, which is also the QR code's content, and as text."""
 

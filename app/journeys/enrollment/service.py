@@ -1,39 +1,27 @@
-"""Authenticator apps of somebody signed in: a new one, and what is done to those there are.
-
-What is pending is kept nowhere on the server: the key of a new app follows from the session and from a value in a
-sealed cookie, so that looking at the page writes nothing, and another session can make nothing of the cookie.
-"""
+"""Authenticator apps of somebody signed in: a new one, and what is done to those there are."""
 
 from dataclasses import dataclass
 
 from app.factors.totp import rules as totp
 from app.factors.totp import store as rows
-from app.factors.totp.model import MOST_APPS, SEED, App, AppState, Finding, Match, Outcome
-from app.factors.totp.rules import typed_code
-from app.factors.totp.service import AuthenticatorApps, BoundBefore, codes_at_once, provisioning_uri, to_base32
-from app.foundation.chance import Chance
-from app.foundation.clock import Clock
-from app.foundation.ephemeral import Ephemeral, Limit
+from app.factors.totp.model import App, AppState
+from app.factors.totp.rules import WAIT
+from app.factors.totp.service import AuthenticatorApps, codes_at_once
 from app.foundation.refusals import Code, OutOfOrder, Wrong
-from app.foundation.secretbox import Keyring, same
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
-from app.journeys.enrollment.model import AppPage, Confirmed, NewAppPage, NoSuchAppError, Pending
-from app.journeys.enrollment.rules import KEY_LIFE, TRIES, WAIT, grouped, label_of
+from app.journeys.enrollment.model import AppPage, Confirmed, NewAppPage, NoSuchAppError
 from app.records.attempts.model import Door, Factor, Spent
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
-from app.steps.app_code import wrong_code
 from app.steps.change import Changes
 from app.steps.claim import Claims, subject_of
 from app.steps.lane import door_of
+from app.steps.new_app import Enrollee, NewApps, code_typed, label_typed
 from app.steps.presence import Presence, Present
 
 HOME = "/authenticators"
-_SHOWN = "enroll"  # the key's purpose that seals the cookie
-_SEED = "pending-app"  # the one that seeds are made with
-_LABELS = {"missing": Code.MISSING, "too_long": Code.TOO_LONG, "bad_characters": Code.BAD_CHARACTERS}
 _NOTICES = {
     Event.APP_DISABLED: "notice_app_disabled",
     Event.APP_ENABLED: "notice_app_enabled",
@@ -43,151 +31,44 @@ _THERE = (AppState.ACTIVE, AppState.DISABLED, AppState.LOCKED)
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollmentMeans:
-    """What the journey stands on."""
+class OwnAppsMeans:
+    """What changing an app stands on."""
 
     database: Database
-    ephemeral: Ephemeral
-    keyring: Keyring
-    chance: Chance
-    clock: Clock
     apps: AuthenticatorApps
     tries: Tries
     limits: AddressLimits
     claims: Claims
     presence: Presence
     changes: Changes
-    issuer: str
 
 
 class Enrollment:
-    """Binds a new app once a code of it was confirmed."""
+    """Binds a new app of somebody signed in."""
 
-    def __init__(self, means: EnrollmentMeans) -> None:
-        self._means = means
+    def __init__(self, new_apps: NewApps, presence: Presence) -> None:
+        self._new_apps = new_apps
+        self._presence = presence
 
     def page(self, present: Present, cookie: str | None, *, replacing: bool) -> NewAppPage:
-        """The key: the same for ten minutes, unless it was bound or guessed at too often; then another.
-
-        Raises OutOfOrder where the person has as many apps as there can be.
-        """
-        means = self._means
-        pending = self._pending(present, cookie)
-        with means.database.read() as looking:
-            self._room(looking, present)
-            bound = pending is not None and rows.is_marked(looking, pending.mark)
-        if pending is None or bound or means.ephemeral.hit([_tries(pending)], present.now, count=False):
-            pending = self._derive(present, present.now, means.chance.name())
-        return NewAppPage(
-            cookie=pending.cookie,
-            uri=provisioning_uri(pending.seed, present.user_id, means.issuer),
-            key=grouped(to_base32(pending.seed)),
-            replacing=replacing,
-            waits=WAIT,
-        )
+        """The key. Raises OutOfOrder where the person has as many apps as there can be."""
+        shown = self._new_apps.key(_enrollee(present), cookie)
+        return NewAppPage(cookie=shown.cookie, uri=shown.uri, key=shown.key, replacing=replacing, waits=WAIT)
 
     def confirm(
         self, visit: Visit, present: Present, cookie: str | None, label: str, typed: str, *, replacing: bool
     ) -> Confirmed:
         """Judge a code of the key that was shown; if right, the app is bound. Raises Wrong, OutOfOrder, Throttled."""
-        means = self._means
-        label = _label(label)
-        code = _code(typed, "code")
-        means.limits.attempt(visit)
-        pending = self._pending(present, cookie)
-        if pending is None:
-            raise Wrong(Code.KEY_EXPIRED, field="code")
-        with means.database.read() as looking:
-            if rows.is_marked(looking, pending.mark):
-                raise OutOfOrder(Code.APP_BOUND, due=HOME)
-            self._room(looking, present)
-        if means.ephemeral.hit([_tries(pending)], present.now):
-            raise Wrong(Code.KEY_SPENT, field="code")
-        match = means.apps.try_out(pending.seed, code, present.now)
-        if match is None or not totp.acceptable(match.offset):
-            self._note_refused(visit, present, match)
-            finding = Finding.WRONG if match is None else Finding.CLOCK_OFF
-            raise wrong_code(Outcome(finding, offset=match.offset if match else 0))
-        with means.database.begin() as transaction:
-            app, others = self._bind(transaction, visit, present, pending, label, match)
+
+        def hold(transaction: Transaction) -> None:
+            self._presence.hold(transaction, present)
+
+        app, others = self._new_apps.confirm(visit, _enrollee(present), cookie, label, typed, hold)
         return Confirmed(app, _after(others) if replacing else HOME)
 
-    def _bind(
-        self, transaction: Transaction, visit: Visit, present: Present, pending: Pending, label: str, match: Match
-    ) -> tuple[App, tuple[App, ...]]:
-        """The new app, and those that there were."""
-        means, person, now = self._means, present.person, present.now
-        means.presence.hold(transaction, present)
-        others = self._room(transaction, present)
-        try:
-            app = means.apps.bind(
-                transaction,
-                person_id=person.id,
-                seed=pending.seed,
-                label=label,
-                now=now,
-                usable_from=now + WAIT,
-                last_step=match.step,
-            )
-        except BoundBefore:
-            raise OutOfOrder(Code.APP_BOUND, due=HOME) from None
-        details: dict[str, object] = {"app": app.id}
-        if means.tries.standing(transaction, person.id, Factor.APP).disabled:
-            # a hundred failures in a row: the earlier ones have had their day (requirements T-08)
-            details["locked"] = rows.lock_all(transaction, person.id, app.id, now)
-            means.tries.clear(transaction, person.id, Factor.APP)
-        means.changes.announce(
-            transaction,
-            visit=visit,
-            person=person,
-            event=Event.APP_ADDED,
-            template="notice_app_added",
-            variables={},
-            now=now,
-            details=details,
-        )
-        return app, others
 
-    def _room(self, transaction: Transaction, present: Present) -> tuple[App, ...]:
-        """The apps that there are, while there is room for another."""
-        apps = rows.of_person(transaction, present.person.id)
-        if len(apps) >= MOST_APPS:
-            raise OutOfOrder(Code.MOST_APPS, due=HOME)
-        return apps
-
-    def _note_refused(self, visit: Visit, present: Present, match: Match | None) -> None:
-        details: dict[str, object] = {"journey": "enrollment"}
-        if match is not None:
-            details["offset_seconds"] = match.offset * 30
-        reason = Finding.WRONG if match is None else Finding.CLOCK_OFF
-        with self._means.database.begin() as transaction:
-            audit.add(
-                transaction,
-                Record(
-                    Event.APP_FAIL, present.now, present.person.id, "self", "failure", reason, visit.address, details
-                ),
-            )
-
-    def _pending(self, present: Present, cookie: str | None) -> Pending | None:
-        """What a cookie says was shown in this very session less than ten minutes ago."""
-        begun, _, rest = (cookie or "").partition(".")
-        nonce, _, _ = rest.partition(".")
-        if not (begun.isascii() and begun.isdigit() and len(begun) < 16):
-            return None
-        pending = self._derive(present, int(begun), nonce)
-        if not same(pending.cookie, cookie or "") or not 0 <= present.now - pending.begun < KEY_LIFE:
-            return None
-        return pending
-
-    def _derive(self, present: Present, begun: int, nonce: str) -> Pending:
-        keyring, session = self._means.keyring, present.session.name
-        seed = keyring.mac(_SEED, session, present.person.id, begun, nonce)[:SEED]
-        return Pending(
-            cookie=f"{begun}.{nonce}.{keyring.mac_hex(_SHOWN, session, present.person.id, begun, nonce)}",
-            begun=begun,
-            seed=seed,
-            mark=self._means.apps.mark(present.person.id, seed),
-        )
+def _enrollee(present: Present) -> Enrollee:
+    return Enrollee(present.person, present.session.name, present.now, HOME)
 
 
 class OwnApps:
@@ -197,7 +78,7 @@ class OwnApps:
     new app could get rid of an older one, or bring one back that was put away because it was stolen.
     """
 
-    def __init__(self, means: EnrollmentMeans) -> None:
+    def __init__(self, means: OwnAppsMeans) -> None:
         self._means = means
 
     def page(self, present: Present, app_id: str, *states: AppState) -> AppPage:
@@ -229,7 +110,7 @@ class OwnApps:
 
     def rename(self, visit: Visit, present: Present, app_id: str, typed: str) -> None:
         """Give an app another label."""
-        label = _label(typed)
+        label = label_typed(typed)
         with self._means.database.begin() as transaction:
             self._means.presence.hold(transaction, present)
             app = self._own(transaction, present, app_id, _THERE)
@@ -283,7 +164,7 @@ class OwnApps:
         Raises Wrong where they are not that, or where one of them was used; Throttled.
         """
         means, now = self._means, present.now
-        codes = _code(first, "code_1"), _code(second, "code_2")
+        codes = code_typed(first, "code_1"), code_typed(second, "code_2")
         means.limits.attempt(visit)
         means.limits.may_guess(visit)
         flow = means.presence.passing_flow(present, "synchronize")
@@ -325,21 +206,3 @@ class OwnApps:
 def _after(others: tuple[App, ...]) -> str:
     """Where somebody with a new phone goes: to the page that removes the old app, where it is clear which one."""
     return f"{HOME}/app/{others[0].id}/remove?replaced=1" if len(others) == 1 else HOME
-
-
-def _tries(pending: Pending) -> Limit:
-    return Limit(f"enroll:{pending.mark}", TRIES, KEY_LIFE)
-
-
-def _label(typed: str) -> str:
-    label, wrong = label_of(typed)
-    if wrong:
-        raise Wrong(_LABELS[wrong], field="label")
-    return label
-
-
-def _code(typed: str, field: str) -> str:
-    code = typed_code(typed)
-    if code is None:
-        raise Wrong(Code.NOT_A_CODE if typed.strip() else Code.MISSING, field=field)
-    return code

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from flask import Blueprint, Response, abort, redirect, request
 
 from app.factors.totp.model import AppState
+from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
 from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import visit
 from app.foundation.web.browser import ENROLL, SESSION, clear_cookie, read_cookie, write_cookie
 from app.foundation.web.signed import render_signed
 from app.journeys.enrollment.forms import LabelForm, NewAppForm, TwoCodesForm
 from app.journeys.enrollment.model import NoSuchAppError
-from app.journeys.enrollment.rules import KEY_LIFE, LABEL_MAX
 from app.journeys.enrollment.service import HOME, Enrollment, OwnApps
 from app.steps.presence import Presence, Present
 

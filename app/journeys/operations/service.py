@@ -12,11 +12,15 @@ from app.records.cases import store as cases
 from app.records.delivery import store as outbox
 from app.records.delivery.outbox import Outbox
 from app.records.flows import store as grants
+from app.records.invitations import store as invitations
 from app.records.lanes import store as lanes
 from app.records.people import store as people
+from app.records.sessions import store as sessions
 
 _KEPT = 86_400  # seconds after which a grant and a burned time-step are of no use to anybody
 _MESSAGES_KEPT = 90 * 86_400  # for support, who asks what became of a message; its text was wiped when it left
+
+_INVITATIONS_KEPT = 90 * 86_400  # for one that did not come to its end, a new one goes on where it stopped
 
 
 class Housekeeping:
@@ -27,11 +31,12 @@ class Housekeeping:
         self._clock = clock
 
     def tidy(self) -> int:
-        """Delete old grants, burned steps and messages, and addresses that nobody confirmed; returns how many."""
+        """Delete what is old, of every kind, and addresses that nobody confirmed; returns how many rows."""
         now = self._clock.now()
         with self._database.begin() as transaction:
             gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
-            gone += lanes.forget(transaction, now)
+            gone += lanes.forget(transaction, now) + sessions.forget(transaction, now)
+            gone += invitations.forget(transaction, now - _INVITATIONS_KEPT)
             gone += people.forget_pending(transaction, now) + cases.forget(transaction, now)
             return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)
 

@@ -1,13 +1,11 @@
 """The recovery codes of somebody signed in: how many are left, ten new ones, shown once."""
 
-from datetime import UTC, datetime
-
 from app.foundation.refusals import Code, OutOfOrder
 from app.foundation.sql import Database
 from app.foundation.visit import Visit
 from app.journeys.recovery_codes.model import CodesPage
 from app.records.attempts.service import AddressLimits
-from app.steps.code_set import CodeSets
+from app.steps.code_set import CodeSets, on_paper
 from app.steps.presence import HELD_BACK, Present
 
 PAGE = "/authenticators/recovery-codes"
@@ -31,8 +29,8 @@ class OwnCodes:
             self._code_sets.shown(present.session.name, standing),
             held_back=max(0, recovered_at + HELD_BACK - now) if recovered_at is not None else 0,
             waits=standing is not None and standing.usable_from > now,
-            made_on=_moment(standing.made_at) if standing else "",
-            usable_on=_moment(standing.usable_from) if standing else "",
+            made_on=on_paper(standing.made_at) if standing else "",
+            usable_on=on_paper(standing.usable_from) if standing else "",
         )
 
     def make(self, visit: Visit, present: Present, *, stolen: bool) -> None:
@@ -52,8 +50,3 @@ class OwnCodes:
         page = self.shown(present)
         if page.standing is not None:
             self._code_sets.hide(present.session.name, page.standing)
-
-
-def _moment(seconds: int) -> str:
-    """As it stands on paper, which has no time zone of its own."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

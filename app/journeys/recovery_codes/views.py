@@ -1,9 +1,9 @@
 """The pages under /authenticators/recovery-codes."""
 
-from flask import Blueprint, Response, make_response, redirect, render_template
+from flask import Blueprint, Response, redirect, render_template
 
 from app.foundation.refusals import Refusal, Throttled
-from app.foundation.web.application import visit
+from app.foundation.web.application import as_file, visit
 from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.signed import render_signed
 from app.journeys.recovery_codes.forms import MakeForm, SavedForm
@@ -52,9 +52,6 @@ def blueprint(own_codes: OwnCodes, presence: Presence) -> Blueprint:
     def download() -> Response:
         present = presence.full(read_cookie(SESSION), visit())
         text = render_template("recovery_codes/file.txt", page=own_codes.shown(present), user_id=present.user_id)
-        response = make_response(text)
-        response.mimetype = "text/plain"
-        response.headers["Content-Disposition"] = 'attachment; filename="recovery-codes.txt"'
-        return response
+        return as_file(text, "recovery-codes.txt")
 
     return doors

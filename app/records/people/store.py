@@ -229,6 +229,13 @@ def forget_pending(transaction: Transaction, now: int) -> int:
     return int(transaction.execute(update(contacts).where(*where).values(**_FORGOTTEN, removed_at=now)).rowcount)
 
 
+def confirm_filed(transaction: Transaction, contact_id: str, person_id: int, now: int) -> bool:
+    """A contact of somebody who activates their account counts at once; False where it did so already."""
+    waiting = (contacts.c.id == contact_id, contacts.c.person_id == person_id, contacts.c.confirmed_at.is_(None))
+    confirmed = update(contacts).where(*waiting).values(confirmed_at=now, usable_from=now)
+    return transaction.execute(confirmed).rowcount == 1
+
+
 def restamp(transaction: Transaction, person_id: int, old: str, new: str) -> bool:
     """Replace the stamp if it still is the old one; False where somebody was faster. Only active people."""
     return _RESTAMP.count(transaction, {"person_id": person_id, "old": old, "new": new}) == 1

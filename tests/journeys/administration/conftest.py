@@ -20,6 +20,7 @@ from app.journeys.administration.service import Administration
 from app.records.attempts.service import Tries
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
+from app.steps.invite import Invitations
 from tests.hands import HandClock
 
 
@@ -90,6 +91,7 @@ def house(database, clock, chance, keyring):
         chance=chance,
         issuer="Keyturn",
         language="en",
+        invitations=Invitations(keyring=keyring, chance=chance, outbox=outbox, public_url="http://localhost"),
         hands=2,
     )
     people.make_default_organization()

@@ -1,0 +1,216 @@
+"""The pages under /activate. The link's page shows; only its button begins anything."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, redirect, render_template
+
+from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
+from app.foundation.refusals import Refusal, Throttled, Wrong
+from app.foundation.web.application import as_file, refuse_with, render, visit
+from app.foundation.web.browser import ENROLL, TASK, clear_cookie, read_cookie, write_cookie
+from app.journeys.activation.flow import COURSE, State
+from app.journeys.activation.forms import AppForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, SendForm
+from app.journeys.activation.service import Activation
+
+_PIN_PATHS = {
+    "enter": "/activate/pin",
+    "send_at": "/activate/pin/send",
+    "status_at": "/activate/pin/status",
+    "start": "/activate",
+}
+
+
+def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
+    """The doors of the first activation. ``qr`` makes an SVG of a text."""
+    doors = Blueprint("activation", __name__)
+
+    @doors.get("/activate")
+    def without_link() -> Response:
+        return render("activation/no_link.html", {})
+
+    @doors.get("/activate/<token>")
+    def welcome(token: str) -> Response:
+        page = activation.welcome(token)
+        return render("activation/welcome.html", {"page": page, "errors": {}})
+
+    @doors.post("/activate/<token>")
+    def begin(token: str) -> Response:
+        try:
+            return _to(*activation.begin(visit(), token))
+        except Throttled as refusal:
+            return refuse_with("activation/welcome.html", refusal, {"page": activation.welcome(token)})
+
+    @doors.get("/activate/pin")
+    def pin_page() -> Response:
+        return _pin_page()
+
+    def _pin_page(refusal: Refusal | None = None) -> Response:
+        cookie = read_cookie(TASK)
+        page = activation.pin_page(cookie)
+        context = {"pin": page, "user_id": activation.at(cookie, State.PIN).user_id, **_PIN_PATHS}
+        return _shown("activation/pin.html", context, refusal)
+
+    @doors.post("/activate/pin")
+    def prove_pin() -> Response:
+        form = PinForm()
+        try:
+            return _to(*activation.prove_pin(visit(), read_cookie(TASK), form.text("pin")))
+        except (Wrong, Throttled) as refusal:
+            return _pin_page(refusal)
+
+    @doors.get("/activate/pin/send")
+    def send_page() -> Response:
+        activation.at(read_cookie(TASK), State.PIN)
+        return redirect("/activate/pin", 303)  # type: ignore[return-value]
+
+    @doors.post("/activate/pin/send")
+    def send() -> Response:
+        form = SendForm()
+        try:
+            activation.send(visit(), read_cookie(TASK), form.text("channel"))
+        except (Wrong, Throttled) as refusal:
+            return _pin_page(refusal)
+        return redirect("/activate/pin", 303)  # type: ignore[return-value]
+
+    @doors.get("/activate/pin/status")
+    def status() -> Response:
+        return jsonify(activation.pin_page(read_cookie(TASK)).status())
+
+    @doors.get("/activate/code")
+    def code_page() -> Response:
+        return _code_page()
+
+    def _code_page(refusal: Refusal | None = None) -> Response:
+        context = {"user_id": activation.at(read_cookie(TASK), State.CODE).user_id}
+        return _shown("activation/code.html", context, refusal)
+
+    @doors.post("/activate/code")
+    def prove_code() -> Response:
+        form = CodeForm()
+        try:
+            return _to(*activation.prove_code(visit(), read_cookie(TASK), form.text("code")))
+        except (Wrong, Throttled) as refusal:
+            return _code_page(refusal)
+
+    @doors.get("/activate/resume")
+    def resume_page() -> Response:
+        return _resume_page()
+
+    def _resume_page(refusal: Refusal | None = None) -> Response:
+        context = {"user_id": activation.at(read_cookie(TASK), State.RESUME).user_id}
+        return _shown("activation/resume.html", context, refusal)
+
+    @doors.post("/activate/resume")
+    def resume() -> Response:
+        form = PasswordForm()
+        try:
+            return _to(*activation.resume(visit(), read_cookie(TASK), form.text("password")))
+        except (Wrong, Throttled) as refusal:
+            return _resume_page(refusal)
+
+    @doors.get("/activate/password")
+    def password_page() -> Response:
+        return _password_page()
+
+    def _password_page(refusal: Refusal | None = None) -> Response:
+        page = activation.password_page(read_cookie(TASK))
+        context = {"user_id": page.user_id, "rules": page.rules, "passwordrules": page.passwordrules}
+        return _shown("activation/password.html", context, refusal)
+
+    @doors.post("/activate/password")
+    def set_password() -> Response:
+        form = NewPasswordForm()
+        try:
+            cookie = activation.set_password(
+                visit(), read_cookie(TASK), form.text("new_password"), form.text("confirm_password")
+            )
+        except (Wrong, Throttled) as refusal:
+            return _password_page(refusal)
+        return _to(cookie, State.CONTACTS)
+
+    @doors.get("/activate/contacts")
+    def contacts_page() -> Response:
+        return render("activation/contacts.html", {"page": activation.contacts_page(read_cookie(TASK)), "errors": {}})
+
+    @doors.post("/activate/contacts")
+    def confirm_contacts() -> Response:
+        return _to(activation.confirm_contacts(visit(), read_cookie(TASK)), State.APP)
+
+    @doors.get("/activate/app")
+    def app_page() -> Response:
+        return _app_page()
+
+    def _app_page(refusal: Refusal | None = None, label: str = "") -> Response:
+        cookie = read_cookie(TASK)
+        page = activation.app_page(cookie, read_cookie(ENROLL))
+        svg = qr(page.uri).decode()
+        context = {
+            "user_id": activation.at(cookie, State.APP).user_id,
+            "page": page,
+            "label": label[:LABEL_MAX],
+            "qr": svg[svg.index("<svg") :],
+        }
+        response = _shown("activation/app.html", context, refusal)
+        write_cookie(response, ENROLL, page.cookie, seconds=KEY_LIFE)
+        return response
+
+    @doors.post("/activate/app")
+    def add_app() -> Response:
+        form = AppForm()
+        label = form.text("label")
+        try:
+            cookie = activation.add_app(visit(), read_cookie(TASK), read_cookie(ENROLL), label, form.text("code"))
+        except (Wrong, Throttled) as refusal:
+            return _app_page(refusal, label)
+        response = _to(cookie, State.CODES)
+        clear_cookie(response, ENROLL)
+        return response
+
+    @doors.get("/activate/codes")
+    def codes_page() -> Response:
+        return _codes_page()
+
+    def _codes_page(refusal: Refusal | None = None) -> Response:
+        return _shown("activation/codes.html", {"page": activation.codes_page(read_cookie(TASK))}, refusal)
+
+    @doors.post("/activate/codes")
+    def make_codes() -> Response:
+        try:
+            activation.make_codes(visit(), read_cookie(TASK))
+        except Throttled as refusal:
+            return _codes_page(refusal)
+        return redirect(COURSE.page_of(State.CODES), 303)  # type: ignore[return-value]
+
+    @doors.get("/activate/codes/download")
+    def download() -> Response:
+        page = activation.codes_shown(read_cookie(TASK))
+        text = render_template("recovery_codes/file.txt", page=page, user_id=page.user_id)
+        return as_file(text, "recovery-codes.txt")
+
+    @doors.get("/activate/codes/saved")
+    def saved_page() -> Response:
+        activation.at(read_cookie(TASK), State.CODES)
+        return redirect(COURSE.page_of(State.CODES), 303)  # type: ignore[return-value]
+
+    @doors.post("/activate/codes/saved")
+    def saved() -> Response:
+        return _to(activation.finish(visit(), read_cookie(TASK)), State.DONE)
+
+    @doors.get("/activate/done")
+    def done() -> Response:
+        return render("activation/done.html", {"user_id": activation.at(read_cookie(TASK), State.DONE).user_id})
+
+    return doors
+
+
+def _shown(template: str, context: dict[str, Any], refusal: Refusal | None) -> Response:
+    if refusal is None:
+        return render(template, {**context, "errors": {}})
+    return refuse_with(template, refusal, context)
+
+
+def _to(cookie: str, state: State) -> Response:
+    response = redirect(COURSE.page_of(state), 303)
+    write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
+    return response  # type: ignore[return-value]
