@@ -29,8 +29,10 @@ def add_person(
     email: str = "",
     status: Status = Status.ACTIVE,
     language: str = "en",
+    confirmed: bool = True,
 ) -> Person:
-    """A person with confirmed contacts that are past their waiting time."""
+    """A person with contacts, confirmed and past their waiting time or only filed."""
+    confirmed_at = START if confirmed else None
     person = people.add(
         transaction,
         Person(
@@ -50,7 +52,7 @@ def add_person(
         if address:
             people.add_contact(
                 transaction,
-                Contact(chance.name(), person.id, channel, address, 0, START, START, None),
+                Contact(chance.name(), person.id, channel, address, 0, confirmed_at, START, None),
                 START,
             )
     return person

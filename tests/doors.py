@@ -152,6 +152,20 @@ DOORS = (
     _door("/recovery/password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="recovery/password"),
     _door("/recovery/unlock", "GET POST", Guard.STEP, stand="recovery/password"),
     _door("/recovery/done", "GET", Guard.STEP, stand="recovery/done"),
+    _door("/activate", "GET", Guard.PUBLIC),
+    _door("/activate/<token>", "GET POST", Guard.LINK, example=f"/activate/{'x' * 43}"),
+    _door("/activate/pin", "GET POST", Guard.STEP, "pin", stand="activate/pin"),
+    _door("/activate/pin/send", "GET POST", Guard.STEP, "channel", stand="activate/pin"),
+    _door("/activate/pin/status", "GET", Guard.STEP, stand="activate/pin"),
+    _door("/activate/code", "GET POST", Guard.STEP, "code", stand="activate/code"),
+    _door("/activate/resume", "GET POST", Guard.STEP, "password", stand="activate/resume"),
+    _door("/activate/password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="activate/password"),
+    _door("/activate/contacts", "GET POST", Guard.STEP, stand="activate/contacts"),
+    _door("/activate/app", "GET POST", Guard.STEP, "label", "code", stand="activate/app"),
+    _door("/activate/codes", "GET POST", Guard.STEP, stand="activate/codes"),
+    _door("/activate/codes/download", "GET", Guard.STEP, stand="activate/shown"),
+    _door("/activate/codes/saved", "GET POST", Guard.STEP, stand="activate/shown"),
+    _door("/activate/done", "GET", Guard.STEP, stand="activate/done"),
     _door("/undo", "GET", Guard.PUBLIC),
     _door("/undo/<token>", "GET POST", Guard.LINK, example=f"/undo/{'x' * 43}"),
     _door("/undo/choose", "GET POST", Guard.STEP, "code", stand="undo/choose"),
@@ -225,6 +239,8 @@ def stand_at(
         if state == "new":
             assert browser.post("/sign-in/verify", code=portal.code(user_id)).status_code == 303
             browser.get("/sign-in/new-password")
+    elif name == "activate":
+        guest_to(portal, browser, state)
     elif name == "undo":
         _undo_to(portal, browser, state)
     elif state == "token":
@@ -237,6 +253,24 @@ def stand_at(
             new = f"a fine new passphrase {portal.base.chance.name()}"
             assert browser.post("/recovery/password", new_password=new, confirm_password=new).status_code == 303
     return browser
+
+
+_STOPS = ("password", "contacts", "app", "codes", "shown", "done")
+
+
+def guest_to(portal: Portal, browser: Browser, state: str) -> None:
+    """Invite somebody of one's own, and go to a step of their activation."""
+    user_id = f"guest-{portal.base.chance.name()[:8]}"
+    email = f"{user_id}@example.org"
+    guest = portal.invite(user_id, phone="" if state == "code" else PHONE, email=email)
+    chosen = f"a fine new passphrase {portal.base.chance.name()}"
+    wanted = "contacts" if state == "resume" else state
+    browser.activate_to(portal, guest, _STOPS.index(wanted) if wanted in _STOPS else -1, PHONE, chosen)
+    if state == "resume":
+        portal.base.clock.sleep(60)  # until another PIN may be sent
+        portal.deliver()  # notices, which would come after the PIN
+        browser.activate_to(portal, guest, 0, PHONE, chosen)
+        browser.get("/activate/resume")
 
 
 def _undo_to(portal: Portal, browser: Browser, state: str) -> None:

@@ -13,6 +13,7 @@ from jinja2.bccache import Bucket
 from werkzeug.test import Client, TestResponse
 
 from app.factors.totp import rules as totp
+from app.factors.totp.service import from_base32
 from app.foundation.chance import Chance, SystemChance
 from app.foundation.clock import Clock
 from app.foundation.secretbox import Keyring
@@ -21,7 +22,7 @@ from app.foundation.sql import Database
 from app.records.attempts.model import Door, Factor
 from app.records.delivery.worker import Worker
 from app.records.people.model import Person, Status
-from app.wiring import Foundation, Means, build_foundation, build_means, build_web, build_worker
+from app.wiring import Foundation, Means, build_foundation, build_means, build_steps, build_web, build_worker
 from tests.cast import add_person
 from tests.edges import ACCOUNT, API_KEY, API_SECRET, Mailbox, Phone
 
@@ -97,6 +98,22 @@ class Portal:
             self.means.codes.bind(transaction, person_id=person.id, new=new, now=now, usable_from=now + usable_in)
         return new.codes
 
+    def invite(self, user_id: str, *, phone: str = "", email: str = "") -> "Guest":
+        """Somebody with filed contacts and nothing else, who gets an invitation."""
+        with self.base.database.begin() as transaction:
+            person = add_person(transaction, user_id, self.base.chance, phone=phone, email=email, confirmed=False)
+        return self.invite_again(person, email)
+
+    def invite_again(self, person: Person, email: str) -> "Guest":
+        """A new invitation for the same."""
+        with self.base.database.begin() as transaction:
+            sent = build_steps(self.base, self.means).invitations.send(transaction, person, "en", self.base.clock.now())
+        assert sent is not None
+        self.deliver()
+        found = re.search(r"http://localhost(/activate/\S+)", self.mailbox.to(email)[-1].text)
+        assert found
+        return Guest(person, found[1], sent[1])
+
     def code(self, user_id: str, offset: int = 0) -> str:
         """What the person's app shows, or showed so many steps from now."""
         return totp.hotp(self.seeds[user_id], totp.step_at(self.base.clock.now()) + offset)
@@ -126,6 +143,15 @@ class Portal:
     def browser(self, **environ: str) -> "Browser":
         """A new browser."""
         return Browser(self.web, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody who was invited: the path of the mailed link, and the code that was handed over, if one was."""
+
+    person: Person
+    path: str
+    code: str
 
 
 class Browser:
@@ -194,6 +220,46 @@ class Browser:
         response = self.post("/sign-in/pin", pin=portal.last_pin(to))
         assert response.status_code == 303, response.text
         return response
+
+    # ---- the activation, step by step
+
+    def activate_to(self, portal: Portal, guest: Guest, steps: int, phone: str, chosen: str = NEW_PASSWORD) -> None:
+        """Open the link and begin; then so many steps, of which the first is the proof. -1: none, just begin."""
+        self.get(guest.path)
+        begun = self.post(guest.path)
+        assert begun.status_code == 303, begun.text
+        self.get(begun.location)
+        if steps < 0:
+            return
+        portal.deliver()
+        if guest.code:
+            answer = self.post("/activate/code", code=guest.code)
+        else:
+            answer = self.post("/activate/pin", pin=portal.last_pin(phone))
+        assert answer.status_code == 303, answer.text
+        page = self.get(answer.location)
+        for step in (self._choose, self._confirm, self._connect, self._make, self._save)[:steps]:
+            answer = step(portal, guest, page, chosen)
+            assert answer.status_code == 303, answer.text
+            page = self.get(answer.location)
+
+    def _choose(self, _portal: Portal, _guest: Guest, _page: TestResponse, chosen: str) -> TestResponse:
+        return self.post("/activate/password", new_password=chosen, confirm_password=chosen)
+
+    def _confirm(self, *_: object) -> TestResponse:
+        return self.post("/activate/contacts")
+
+    def _connect(self, portal: Portal, guest: Guest, page: TestResponse, _chosen: str) -> TestResponse:
+        key = re.search(r'data-totp-key="([A-Z2-7 ]+)"', page.text)
+        assert key
+        seed = portal.seeds[guest.person.user_id] = from_base32(key[1])
+        return self.post("/activate/app", label="Phone", code=totp.hotp(seed, totp.step_at(portal.base.clock.now())))
+
+    def _make(self, *_: object) -> TestResponse:
+        return self.post("/activate/codes")
+
+    def _save(self, *_: object) -> TestResponse:
+        return self.post("/activate/codes/saved")
 
     # ---- the recovery, step by step
 
