@@ -1,11 +1,14 @@
 """What stands behind the doors, for tests that say what must not have changed there."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import redis
 from sqlalchemy import select
 
+from app.factors.totp import rules as totp
+from app.factors.totp.service import from_base32
 from app.foundation.sql import metadata
 from app.records.audit.store import events
 from app.records.delivery.store import outbox
@@ -80,6 +83,23 @@ def pins_by_sms(portal: Portal, number: str) -> list[str]:
 def pins_by_email(portal: Portal, address: str) -> list[str]:
     """The PINs that reached a mailbox, oldest first."""
     return [found["pin"] for mail in portal.mailbox.to(address) if (found := _PIN.search(mail.text))]
+
+
+def key_on(page: str) -> bytes:
+    """The key of a new app, as its page shows it."""
+    found = re.search(r'data-totp-key="([A-Z2-7 ]+)"', page)
+    assert found, page
+    return from_base32(found[1])
+
+
+def code_of(portal: Portal, seed: bytes) -> str:
+    """What an app with that key shows now."""
+    return totp.hotp(seed, totp.step_at(portal.base.clock.now()))
+
+
+def shown_codes(page: str) -> list[str]:
+    """The recovery codes on a page."""
+    return re.findall(r'data-recovery-code="([^"]+)"', page)
 
 
 def signs_in(portal: Portal, user_id: str, password: str, address: str = "198.51.100.77") -> bool:
