@@ -23,6 +23,7 @@ from app.foundation.sql import Database, metadata, migrations
 from tests import messages
 from tests.doors import (
     ADDRESS,
+    BESIDE,
     DOORS,
     EMAIL,
     FORM,
@@ -99,10 +100,6 @@ def test_a_public_door_opens_to_anybody_and_its_form_to_any_browser_of_ours(hous
         assert knock(house.web, Knock("POST", door.path, body=body, kind=FORM)).status_code == 400
 
 
-# one state with another way to prove it, or with its codes shown
-ALSO = {"sign-in/pin": {"sign-in/verify"}, "activate/shown": {"activate/codes"}, "activate/codes": {"activate/shown"}}
-
-
 @pytest.mark.parametrize("step", ["", *STANDS])
 def test_a_flow_opens_no_step_but_its_own(house, step):
     """The other way round, that a step opens where it is due, is the next test's. At first a browser without a flow."""
@@ -116,7 +113,7 @@ def test_a_flow_opens_no_step_but_its_own(house, step):
     token = browser.token()
     for door in own(Guard.STEP):
         carried = door.stand == "recovery/token" and browser.cookie("keyturn-sign-in")
-        if door.stand in {step, *ALSO.get(step, ())} or carried:
+        if door.stand in {step, *BESIDE.get(step, ())} or carried:
             continue  # the sign-in page leads there with its User ID
         if "GET" in door.methods:
             answer = browser.get(door.path)

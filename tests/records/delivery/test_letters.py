@@ -182,7 +182,7 @@ def test_a_language_that_is_not_spoken_becomes_the_default_one() -> None:
 
 def test_every_template_comes_for_both_channels() -> None:
     names = {path.name.split(".")[0] for path in TEMPLATES.glob("*.txt") if not path.name.startswith("_")}
-    assert names == {"pin", "lane_link", *NOTICES}
+    assert names == {"pin", "lane_link", "invitation", *NOTICES}
     assert all(exists(name, channel) for name in names for channel in Channel)
     assert not exists("nothing", Channel.SMS)
 
@@ -192,6 +192,19 @@ def test_german_says_something_else_than_english() -> None:
         for template in NOTICES:
             assert notice(template, channel, "de") != notice(template, channel, "en")
         assert pin(channel, "de") != pin(channel, "en")
+
+
+@languages
+@pytest.mark.parametrize("by_code", [False, True])
+def test_an_invitation_holds_user_id_and_link_each_on_a_line_of_its_own_and_no_code(
+    language: str, by_code: bool
+) -> None:
+    link = f"https://keyturn.example.org/activate/{'t' * 43}"
+    variables = {"user_id": "nina", "link": link, "until": AT, "by_code": by_code}
+    letter = Letters(settings(**FULL)).render("invitation", Channel.EMAIL, language, variables)
+    assert {"nina", link} <= set(letter.text.split("\n"))
+    assert "14:13 UTC" in letter.text
+    assert not re.search(r"[0-9]{6}", letter.text)
 
 
 @languages
