@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import structlog
 from flask import Blueprint, Flask
@@ -28,6 +29,7 @@ from app.foundation.web import application
 from app.journeys.activation import views as activation_views
 from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
+from app.journeys.auditing.service import Auditing
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
@@ -76,6 +78,7 @@ from app.steps.saved_code import SavedCodes
 THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
 HASHING_QUEUE = 16
+SEALING = 5.0  # seconds between two seals: what is newer can be altered unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,22 +495,54 @@ def qr_svg(text: str) -> bytes:
 
 
 def run_worker(base: Foundation, stop: threading.Event) -> None:
-    """Send until told to stop, and tidy up each hour."""
+    """Send until told to stop, tidy up each hour, and seal the audit log every few seconds."""
     housekeeping = Housekeeping(base.database, base.clock)
+    auditing = build_auditing(base)
 
-    def tidy() -> None:
+    def keep(duty: Callable[[], object], what: str, pause: float) -> None:
         while not stop.is_set():
             try:
-                housekeeping.tidy()
+                duty()
             except StoreAway:
-                structlog.get_logger().warning("unavailable", what="database, while tidying up")
-            stop.wait(3_600)
+                structlog.get_logger().warning("unavailable", what=f"database, while {what}")
+            stop.wait(pause)
+
+    def tidy() -> None:
+        housekeeping.tidy()
+        auditing.forget()
 
     worker = build_worker(base)
-    tidying = threading.Thread(target=tidy, name="tidy")
-    tidying.start()
+    duties = [
+        threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
+        threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
+    ]
+    for duty in duties:
+        duty.start()
     worker.run(stop)
-    tidying.join()
+    for duty in duties:
+        duty.join()
 
 
-__all__ = ["Foundation", "Means", "admit", "build_foundation", "build_means", "build_web", "build_worker", "run_worker"]
+def build_auditing(base: Foundation) -> Auditing:
+    """The audit log for those who watch it."""
+    settings = base.settings
+    return Auditing(
+        base.database,
+        base.keyring,
+        base.clock,
+        keep_days=settings.audit_keep_days,
+        seals_to=Path(settings.audit_seals_to) if settings.audit_seals_to else None,
+    )
+
+
+__all__ = [
+    "Foundation",
+    "Means",
+    "admit",
+    "build_auditing",
+    "build_foundation",
+    "build_means",
+    "build_web",
+    "build_worker",
+    "run_worker",
+]

@@ -79,6 +79,8 @@ class Settings:
     argon2_passes: int = 2
     hashing_slots: int = 0  # 0: the cores, shared among the workers
     log_level: str = "INFO"
+    audit_keep_days: int = 400
+    audit_seals_to: str = ""  # a path
     demo: bool = False  # set by `keyturn demo` alone; no file or variable may
 
     @property
@@ -256,6 +258,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "argon2_memory_kib": _whole(7_168, 4_194_304),
     "argon2_passes": _whole(1, 100),
     "hashing_slots": _whole(0, 64),
+    "audit_keep_days": _whole(30, 36_500),
     "bind": _needed(_matching(r"(\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):[0-9]{1,5}", "HOST:PORT")),
     "brand_name": _needed(_text),
     "brand_colour": _needed(_matching(r"#[0-9a-fA-F]{6}", "a colour such as #1f4e8c")),

@@ -67,3 +67,70 @@ class Record:
     reason: str = ""
     address: str = ""
     details: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as its row stands, for those who check or hand on the log; ``details`` is JSON."""
+
+    id: int
+    event: str
+    at: int
+    person_id: int | None
+    actor: str
+    outcome: str
+    reason: str
+    address: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """One row of audit_seals: it signs a batch of events, and by ``previous`` all the seals before it.
+
+    ``upto`` is the highest number that was sealed so far. ``body`` holds the numbers and digests; None once the events
+    were forgotten, ``body_digest`` stays.
+    """
+
+    number: int
+    previous: str
+    first_id: int
+    last_id: int
+    upto: int
+    events: int
+    last_at: int  # of its events
+    at: int
+    key: str
+    body_digest: str
+    body: str | None = field(repr=False)
+    chain: str = ""
+
+
+class Tampering(StrEnum):
+    """What was done to the log."""
+
+    EDITED = "edited"
+    REMOVED = "removed"
+    INSERTED = "inserted"
+    REORDERED = "reordered"
+    SEAL = "seal"  # a seal was altered, removed or inserted
+    CUT = "cut"  # a seal that is known outside is not there
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing that is wrong: the number of an event, or of a seal."""
+
+    kind: Tampering
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What checking the log found. ``waiting``: events that are not sealed yet. ``head``: the newest seal."""
+
+    seals: int
+    events: int
+    waiting: int
+    head: Seal | None
+    fault: Fault | None

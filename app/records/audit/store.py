@@ -1,13 +1,29 @@
-"""The table of events: only ever added to."""
+"""The tables of events and of the seals over them: only ever added to, until events are too old to keep."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata, savepoint
-from app.records.audit.model import Event, Record
+from app.records.audit.model import Event, Record, Seal, Stored
 
 events = Table(
     "audit_events",
@@ -25,8 +41,33 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+seals = Table(
+    "audit_seals",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("previous", String(64), nullable=False),
+    Column("first_id", BigInteger, nullable=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("key", String(32), nullable=False),
+    Column("body_digest", String(64), nullable=False),
+    Column("body", Text),
+    Column("chain", String(64), nullable=False),
+    Index("ix_audit_seals_last_id", "last_id"),
+)
+
 _INSERT = insert(events)
 _ADD = Prepared(_INSERT)
+_SEAL_ROW: dict[str, Any] = {column.name: bindparam(column.name) for column in seals.columns}
+_ADD_SEAL = Prepared(
+    {
+        "sqlite": sqlite.insert(seals).values(_SEAL_ROW).on_conflict_do_nothing(index_elements=["number"]),
+        "postgresql": postgresql.insert(seals).values(_SEAL_ROW).on_conflict_do_nothing(index_elements=["number"]),
+    }
+)
 
 
 def add(transaction: Transaction, record: Record) -> None:
@@ -84,4 +125,114 @@ def _record(row: Any) -> Record:
         reason=row.reason,
         address=row.address,
         details=json.loads(row.details),
+    )
+
+
+def pages(transaction: Transaction, after: int, size: int, before: int | None = None) -> Iterator[tuple[Stored, ...]]:
+    """Events as they stand, by number, so many at a time: those after one number and before another."""
+    while True:
+        found = select(events).where(events.c.id > after).order_by(events.c.id).limit(size)
+        if before is not None:
+            found = found.where(events.c.id < before)
+        rows = tuple(_stored(row) for row in transaction.execute(found))
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].id
+
+
+def numbers_after(transaction: Transaction, after: int) -> list[int]:
+    """The numbers of events, from one on."""
+    return [int(row[0]) for row in transaction.execute(select(events.c.id).where(events.c.id > after))]
+
+
+def stored(transaction: Transaction, numbers: Sequence[int]) -> tuple[Stored, ...]:
+    """Events of some numbers, as they stand."""
+    return tuple(_stored(row) for row in transaction.execute(select(events).where(events.c.id.in_(numbers))))
+
+
+def newest_seal(transaction: Transaction) -> Seal | None:
+    """The last of the chain."""
+    row = transaction.execute(select(seals).order_by(seals.c.number.desc()).limit(1)).first()
+    return _seal(row) if row else None
+
+
+def seals_since(transaction: Transaction, moment: int) -> tuple[Seal, ...]:
+    """Those that were made at a moment or later."""
+    return tuple(_seal(row) for row in transaction.execute(select(seals).where(seals.c.at >= moment)))
+
+
+def seals_over(transaction: Transaction, first: int, last: int) -> tuple[Seal, ...]:
+    """Those whose events may have numbers from first to last."""
+    found = select(seals).where(seals.c.last_id >= first, seals.c.first_id <= last)
+    return tuple(_seal(row) for row in transaction.execute(found))
+
+
+def seal_pages(transaction: Transaction, size: int) -> Iterator[tuple[Seal, ...]]:
+    """The chain from its beginning, so many seals at a time."""
+    after = -1
+    while True:
+        found = select(seals).where(seals.c.number > after).order_by(seals.c.number).limit(size)
+        rows = tuple(_seal(row) for row in transaction.execute(found))
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].number
+
+
+def add_seal(transaction: Transaction, seal: Seal) -> bool:
+    """Add to the chain; False where somebody else added that number."""
+    return _ADD_SEAL.count(transaction, {name: getattr(seal, name) for name in _SEAL_ROW}) == 1
+
+
+def oldest_kept(transaction: Transaction, before: int, most: int) -> tuple[Seal, ...]:
+    """The first seals that still have their bodies, as long as all of their events are older than a moment."""
+    found = select(seals).where(seals.c.body.is_not(None)).order_by(seals.c.number).limit(most)
+    kept = []
+    for row in transaction.execute(found):
+        if row.last_at >= before:
+            break
+        kept.append(_seal(row))
+    return tuple(kept)
+
+
+def forget(transaction: Transaction, seal: Seal, numbers: Sequence[int]) -> int:
+    """Delete the events of a seal and its body; the seal stays. Returns how many events there were."""
+    transaction.execute(update(seals).where(seals.c.number == seal.number).values(body=None))
+    return int(transaction.execute(delete(events).where(events.c.id.in_(numbers))).rowcount)
+
+
+def highest(transaction: Transaction) -> int:
+    """The highest number of an event; 0 where there is none."""
+    return int(transaction.execute(select(func.max(events.c.id))).scalar() or 0)
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(
+        id=row.id,
+        event=row.event,
+        at=row.at,
+        person_id=row.person_id,
+        actor=row.actor,
+        outcome=row.outcome,
+        reason=row.reason,
+        address=row.address,
+        details=row.details,
+    )
+
+
+def _seal(row: Any) -> Seal:
+    return Seal(
+        number=row.number,
+        previous=row.previous,
+        first_id=row.first_id,
+        last_id=row.last_id,
+        upto=row.upto,
+        events=row.events,
+        last_at=row.last_at,
+        at=row.at,
+        key=row.key,
+        body_digest=row.body_digest,
+        body=row.body,
+        chain=row.chain,
     )

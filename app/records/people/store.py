@@ -1,6 +1,6 @@
 """Tables of people and their contacts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -287,6 +287,12 @@ def which_exist(transaction: Transaction, canonicals: Sequence[str]) -> set[str]
     """Those of the given canonical ids that are taken."""
     found = transaction.execute(select(people.c.canonical_id).where(people.c.canonical_id.in_(canonicals)))
     return {str(row[0]) for row in found}
+
+
+def user_ids_of(transaction: Transaction, ids: Collection[int]) -> dict[int, str]:
+    """User IDs by the ids of their people."""
+    rows = transaction.execute(select(people.c.id, people.c.user_id).where(people.c.id.in_(ids)))
+    return {int(row.id): str(row.user_id) for row in rows}
 
 
 def all_user_ids(transaction: Transaction) -> Iterator[str]:
