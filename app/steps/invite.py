@@ -1,7 +1,9 @@
 """Inviting somebody to activate their account: a mailed link, and a second thing that the link alone is not."""
 
+from app.factors.password import store as passwords
 from app.factors.recovery_code import rules
 from app.factors.recovery_code.model import OCTETS
+from app.factors.totp import store as apps
 from app.foundation.chance import Chance
 from app.foundation.secretbox import Keyring, fingerprint, same
 from app.foundation.sql import Transaction
@@ -27,7 +29,8 @@ class Invitations:
 
         None where there is no mailbox. The earlier invitation dies; what was reached by it stays reached.
         """
-        contacts = people.contacts_of(transaction, person.id)
+        people.hold(transaction, person.id)  # of two at once the second voids the first
+        contacts = filed(transaction, person.id)
         mailbox = next((contact for contact in contacts if contact.channel is Channel.EMAIL), None)
         if mailbox is None:
             return None
@@ -61,9 +64,17 @@ class Invitations:
         )
         return mailbox, rules.shown(code)
 
-    def is_unfinished(self, transaction: Transaction, person: Person) -> bool:
-        """Whether somebody was invited before and has not come to the end."""
-        return store.unfinished(transaction, person.id) is not None
+    def may_go_to(self, transaction: Transaction, person: Person) -> bool:
+        """Whether an invitation would alter nothing that is in use: only what an earlier one began (rule 12)."""
+        earlier = store.unfinished(transaction, person.id)
+        return (earlier is not None and earlier.reached != "") or not in_use(transaction, person.id)
+
+    def living(self, transaction: Transaction, invitation_id: str, now: int) -> Invitation | None:
+        """An invitation that is still good. One by which no password was chosen dies once another way gave one."""
+        invitation = store.find(transaction, invitation_id, now)
+        if invitation is None or (not invitation.reached and in_use(transaction, invitation.person_id)):
+            return None
+        return invitation
 
     def code_fits(self, invitation: Invitation, code: str) -> bool:
         """Whether it is the activation code, in its one form. The caller has counted the try."""
@@ -71,3 +82,14 @@ class Invitations:
 
     def _digest(self, invitation_id: str, code: str) -> str:
         return self._keyring.mac_hex("activation-code", invitation_id, code)
+
+
+def filed(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:
+    """The contacts that the administrator filed, confirmed or not; none that somebody typed and never confirmed."""
+    return tuple(one for one in people.contacts_of(transaction, person_id) if one.pending_until is None)
+
+
+def in_use(transaction: Transaction, person_id: int) -> bool:
+    """Whether somebody has an app, or a password that was not given to them to be changed."""
+    record = passwords.find(transaction, person_id)
+    return bool(apps.of_person(transaction, person_id)) or (record is not None and not record.must_change)

@@ -114,7 +114,7 @@ class NewApps:
         """Judge a code of the key that was shown; if right, the app is bound. Returns it and those that there were.
 
         ``hold`` runs in the transaction before anything is written, and refuses by raising. ``first``: at activation
-        there is no waiting time. Raises Wrong, OutOfOrder, Throttled.
+        there is no waiting time, unless there are other apps. Raises Wrong, OutOfOrder, Throttled.
         """
         means = self._means
         label, code = label_typed(label), code_typed(typed, "code")
@@ -135,7 +135,7 @@ class NewApps:
             raise wrong_code(Outcome(finding, offset=match.offset if match else 0))
         with means.database.begin() as transaction:
             hold(transaction)
-            return self._bind(transaction, visit, who, pending, label, match, who.now if first else who.now + WAIT)
+            return self._bind(transaction, visit, who, pending, label, match, first=first)
 
     def _bind(
         self,
@@ -145,7 +145,8 @@ class NewApps:
         pending: Pending,
         label: str,
         match: Match,
-        usable_from: int,
+        *,
+        first: bool,
     ) -> tuple[App, tuple[App, ...]]:
         means, person, now = self._means, who.person, who.now
         others = _room(transaction, who)
@@ -156,7 +157,7 @@ class NewApps:
                 seed=pending.seed,
                 label=label,
                 now=now,
-                usable_from=usable_from,
+                usable_from=now if first and not others else now + WAIT,
                 last_step=match.step,
             )
         except BoundBefore:

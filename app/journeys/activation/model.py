@@ -34,9 +34,13 @@ class ContactsPage:
 
 @dataclass(frozen=True, slots=True)
 class CodesPage:
-    """The codes that were made on this device, for as long as they may be read; none before."""
+    """The codes that were made on this device, for as long as they may be read; none before.
+
+    ``waits``: they do not serve recovery yet.
+    """
 
     user_id: str
     codes: tuple[str, ...] = field(repr=False)
+    waits: bool
     made_on: str
-    waits: bool = False  # at first activation nothing waits (security rule 6)
+    usable_on: str

@@ -29,7 +29,7 @@ from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status
 from app.steps.claim import Claims, own_record
 from app.steps.code_set import CodeSets, on_paper
-from app.steps.invite import Invitations
+from app.steps.invite import Invitations, filed
 from app.steps.new_app import Enrollee, NewApps, NewKey
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
@@ -84,7 +84,7 @@ class Activation:
         return Welcome(person.user_id, by_code, "" if by_code or not phones else phones[0].masked)
 
     def _invited(self, transaction: Transaction, token: str) -> tuple[Invitation, Person]:
-        invitation = invitations.find(transaction, fingerprint(token), self._clock.now())
+        invitation = self._invitations.living(transaction, fingerprint(token), self._clock.now())
         person = people.get(transaction, invitation.person_id) if invitation else None
         if invitation is None or person is None or person.status is not Status.ACTIVE:
             raise OutOfOrder(Code.LINK_DEAD, due=COURSE.start)
@@ -167,7 +167,7 @@ class Activation:
         return advanced[0], state
 
     def _living(self, transaction: Transaction, flow: Flow) -> Invitation:
-        invitation = invitations.find(transaction, flow.notes[_INVITATION], self._clock.now())
+        invitation = self._invitations.living(transaction, flow.notes[_INVITATION], self._clock.now())
         if invitation is None:
             raise OutOfOrder(Code.LINK_DEAD, due=COURSE.start)
         return invitation
@@ -213,6 +213,7 @@ class Activation:
         prepared = self._new_password.prepare_counted(held, person, candidate, confirm)
         now = self._clock.now()
         with self._database.begin() as transaction:
+            people.hold(transaction, person.id)
             self._reach(transaction, flow, State.PASSWORD)
             changed = self._passwords.set_new(
                 transaction,
@@ -229,9 +230,11 @@ class Activation:
 
     def _reach(self, transaction: Transaction, flow: Flow, done: State) -> None:
         """Note on the invitation that a step is done, once. Raises OutOfOrder where another device was faster."""
+        self._living(transaction, flow)
         old = "" if done is State.PASSWORD else done.value
         if not invitations.reach(transaction, flow.notes[_INVITATION], old, step_after(done).value):
-            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.RESUME))
+            # the flow's own pages would ask for the same again; the link leads to the step that is due
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.start)
 
     def _go_on(self, held: Held, done: State, *, stamp: str | None = None) -> str:
         state = step_after(done)
@@ -266,11 +269,14 @@ class Activation:
         return self._new_apps.key(self._enrollee(self.at(cookie, State.APP)), shown)
 
     def add_app(self, visit: Visit, cookie: str | None, shown: str | None, label: str, typed: str) -> str:
-        """Judge a code of the key; if right, the app is bound, and serves at once. Returns the cookie."""
+        """Judge a code of the key; if right, the app is bound. Returns the cookie.
+
+        It serves at once where it is the first one (rule 6).
+        """
         held = self._flows.at(cookie, COURSE, State.APP)
 
         def hold(transaction: Transaction) -> None:
-            self._claims.required(transaction, held.flow, COURSE)
+            people.hold(transaction, self._claims.required(transaction, held.flow, COURSE).id)
             self._reach(transaction, held.flow, State.APP)
 
         self._new_apps.confirm(visit, self._enrollee(held.flow), shown, label, typed, hold, first=True)
@@ -290,15 +296,24 @@ class Activation:
             person = self._claims.required(looking, flow, COURSE)
             standing = self._code_sets.standing(looking, person)
         codes = self._code_sets.shown(flow.txn, standing)
-        return CodesPage(flow.user_id, codes, on_paper(standing.made_at) if standing else "")
+        return CodesPage(
+            flow.user_id,
+            codes,
+            waits=standing is not None and standing.usable_from > self._clock.now(),
+            made_on=on_paper(standing.made_at) if standing else "",
+            usable_on=on_paper(standing.usable_from) if standing else "",
+        )
 
     def make_codes(self, visit: Visit, cookie: str | None) -> None:
-        """Make ten, which serve at once; earlier ones of this activation are void."""
+        """Make ten; the earlier ones are void. They serve at once, unless those had to wait themselves (rule 6)."""
         self._limits.attempt(visit)
         flow = self.at(cookie, State.CODES)
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
-        self._code_sets.make(visit, person, flow.txn, first=True)
+            self._living(looking, flow)
+            earlier = self._code_sets.standing(looking, person)
+        first = earlier is None or earlier.usable_from == earlier.made_at
+        self._code_sets.make(visit, person, flow.txn, first=first)
 
     def codes_shown(self, cookie: str | None) -> CodesPage:
         """The page while it shows codes. Raises OutOfOrder where it shows none, or no longer."""
@@ -326,5 +341,4 @@ class Activation:
 
 def _filed(transaction: Transaction, person: Person) -> tuple[Contact, ...]:
     """The phones that the administrator filed, confirmed or not: none can be edited before (security rule 13)."""
-    contacts = people.contacts_of(transaction, person.id)
-    return tuple(contact for contact in contacts if contact.channel is Channel.SMS)
+    return tuple(contact for contact in filed(transaction, person.id) if contact.channel is Channel.SMS)

@@ -404,11 +404,9 @@ class Administration:
         now = self._clock.now()
         with self._database.begin() as transaction:
             person = _find(transaction, typed)
-            record = self._passwords.find(transaction, person.id)
             if person.status is not Status.ACTIVE:
                 raise NotDone(f"{person.user_id} is {person.status.value}")
-            used = apps.of_person(transaction, person.id) or (record is not None and not record.must_change)
-            if used and not self._invitations.is_unfinished(transaction, person):
+            if not self._invitations.may_go_to(transaction, person):
                 raise NotDone(f"{person.user_id} has a password or an app already; nothing was changed")
             sent = self._invitations.send(transaction, person, self._language, now)
             if sent is None:
