@@ -395,6 +395,41 @@ def _app(name: str, status: int = 200, *, errors: Any = None, replaced: bool = F
     return Case(f"enrollment/{name}.html", context, status)
 
 
+_AT_ACTIVATION = {
+    "enter": "/activate/pin",
+    "send_at": "/activate/pin/send",
+    "status_at": "/activate/pin/status",
+    "start": "/activate",
+}
+
+
+def _activation(name: str, status: int = 200, *, errors: Any = None, **context: Any) -> Case:
+    context = {"user_id": "nina", "errors": errors or {}, **context}
+    return Case(f"activation/{name}.html", context, status, f"/activate/{name}")
+
+
+def _welcome(status: int = 200, *, errors: Any = None, **changes: Any) -> Case:
+    page = {"user_id": "nina", "by_code": False, "destination": _PHONE["destination"], **changes}
+    return replace(_activation("welcome", status, errors=errors, page=page), path=f"/activate/{'x' * 43}")
+
+
+def _first_codes(*codes: str, status: int = 200, errors: Any = None, waits: bool = False) -> Case:
+    page = {"user_id": "nina", "codes": codes, "waits": waits, "made_on": "2026-09-21 14:13 UTC"}
+    page["usable_on"] = "2026-09-22 14:13 UTC"
+    return _activation("codes", status, errors=errors, page=page)
+
+
+def _first_app(status: int = 200, errors: Any = None, label: str = "") -> Case:
+    page = _new_app().context["page"]
+    return _activation("app", status, errors=errors, page=page, label=label, qr=_QR)
+
+
+def _first_password(status: int = 200, errors: Any = None) -> Case:
+    known = {name: value for name, value in _password().items() if name not in {"user_id", "errors", "can_unlock"}}
+    known["rules"] = [rule for rule in _RULES if rule["key"] not in {"current", "history"}]
+    return _activation("password", status, errors=errors, **known)
+
+
 _SOON = 1_790_000_000 + 80_000
 
 CASES: dict[str, Case] = {
@@ -611,6 +646,31 @@ CASES: dict[str, Case] = {
     "undo-kept": _undo("done", ending="keep"),
     "undo-rolled-back": _undo("done", ending="roll_back"),
     "undo-left-to-support": _undo("done", ending="support"),
+    "activate-no-link": Case("activation/no_link.html", path="/activate"),
+    "activate": _welcome(),
+    "activate-by-code": _welcome(by_code=True, destination=""),
+    "activate-throttled": _welcome(429, errors=_errors(Refused(Code.TOO_MANY_STARTS, "", {}, 600))),
+    "activate-pin": Case("activation/pin.html", {**_pin(alternatives=[]), **_AT_ACTIVATION}, path="/activate/pin"),
+    "activate-pin-wrong": Case(
+        "activation/pin.html",
+        {**_pin(alternatives=[], tries_left=4), **_AT_ACTIVATION, **_one(Code.WRONG_PIN, "pin")},
+        422,
+        "/activate/pin",
+    ),
+    "activate-code": _activation("code"),
+    "activate-code-wrong": _activation("code", 422, errors=_errors(Refused(Code.WRONG_ACTIVATION_CODE, "code"))),
+    "activate-resume": _activation("resume"),
+    "activate-resume-wrong": _activation("resume", 422, errors=_errors(Refused(Code.WRONG_PASSWORD, "password"))),
+    "activate-password": _first_password(),
+    "activate-password-two-errors": _first_password(422, _errors(_WRONG, Refused(Code.MISSING, "confirm_password"))),
+    "activate-contacts": _activation("contacts", page={"user_id": "nina", "contacts": [_PHONE, _MAIL]}),
+    "activate-app": _first_app(),
+    "activate-app-wrong": _first_app(422, _errors(Refused(Code.WRONG_CODE, "code")), "Phone"),
+    "activate-codes": _first_codes(),
+    "activate-codes-busy": _first_codes(status=429, errors=_errors(Refused(Code.TOO_MANY_TRIES, "", {}, 120))),
+    "activate-codes-shown": _first_codes(*_CODES),
+    "activate-done": _activation("done"),
+    "409-link-dead": _refusal(409, Code.LINK_DEAD, due="/activate"),
     "400": _refusal(400),
     "400-csrf": _refusal(400, "csrf"),
     "403": _refusal(403),

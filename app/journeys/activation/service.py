@@ -6,6 +6,7 @@ The link alone binds nothing (security rule 13). It can be opened again, on anot
 from dataclasses import dataclass
 
 from app.factors.password import rules as password_rules
+from app.factors.password.model import RuleKey
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
 from app.factors.recovery_code.rules import typed_code
@@ -36,6 +37,7 @@ from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
 
 _INVITATION = "invitation"  # the note of a flow that says which it is of
+_OF_EARLIER = frozenset({RuleKey.CURRENT, RuleKey.HISTORY})  # rules that mean nothing before there was a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,6 @@ class Activation:
 
     def prove_code(self, visit: Visit, cookie: str | None, typed: str) -> tuple[str, State]:
         """Judge the activation code that was handed over; ten tries an invitation."""
-        if not typed.strip():
-            raise Wrong(Code.MISSING, field="code")
         code = typed_code(typed)
         if code is None:
             raise Wrong(Code.WRONG_ACTIVATION_CODE, field="code")
@@ -200,7 +200,11 @@ class Activation:
         """The rules as the page prints them."""
         flow = self.at(cookie, State.PASSWORD)
         with self._database.read() as looking:
-            rules = self._new_password.rules(looking, self._claims.required(looking, flow, COURSE))
+            person = self._claims.required(looking, flow, COURSE)
+            rules = self._new_password.rules(looking, person)
+            earlier = self._passwords.find(looking, person.id)
+        if earlier is None:
+            rules = tuple(rule for rule in rules if rule.key not in _OF_EARLIER)
         return PasswordPage(flow.user_id, rules, password_rules.passwordrules(STANDARD))
 
     def set_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> str:

@@ -11,7 +11,7 @@ from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.invite import Invitations
 from tests.journeys import behind
-from tests.portal import NEW_PASSWORD
+from tests.portal import NEW_PASSWORD, PASSWORD
 
 PHONE, EMAIL = "+491700000001", "nina@example.org"
 DAY, LIFE = 86_400, 72 * 3_600
@@ -319,3 +319,16 @@ def test_somebody_without_a_mailbox_cannot_be_invited(one_portal):
     )
     with base.database.begin() as transaction:
         assert inviting.send(transaction, person, "en", base.clock.now()) is None
+
+
+def test_rules_about_earlier_passwords_are_printed_where_there_was_one(one_portal, nina):
+    browser = one_portal.browser()
+    browser.activate_to(one_portal, nina, 0, PHONE)
+    assert 'data-rule="current"' not in browser.get("/activate/password").text
+    given = one_portal.add("given", phone=PHONE, email="given@example.org", app=False, must_change=True)
+    one_portal.base.clock.advance(60)
+    other = one_portal.browser()
+    other.activate_to(one_portal, one_portal.invite_again(given, "given@example.org"), 0, PHONE)
+    assert 'data-rule="current"' in other.get("/activate/password").text
+    fields = {"new_password": PASSWORD, "confirm_password": PASSWORD}
+    assert other.post("/activate/password", **fields).status_code == 422
