@@ -64,8 +64,17 @@ class Person:
 class House:
     """A running `keyturn serve`. Each person is handed out once, so that no test meets what another did."""
 
-    def __init__(self, address: str, people: list[Person], phone: Phone, mailbox: Mailbox, log: Path) -> None:
+    def __init__(
+        self,
+        address: str,
+        people: list[Person],
+        phone: Phone,
+        mailbox: Mailbox,
+        log: Path,
+        environ: Mapping[str, str],
+    ) -> None:
         self.address = address
+        self._environ = environ
         self.phone = phone
         self.mailbox = mailbox
         self._people = people
@@ -74,6 +83,18 @@ class House:
     def somebody(self) -> Person:
         """A person whom no test has met."""
         return self._people.pop()
+
+    def command(self, *arguments: str) -> str:
+        """What `keyturn` says, run by the operator beside the portal."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            cwd=ROOT,
+            env=dict(self._environ),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done
+        return done.stdout.decode()
 
     def text(self, person: Person, count: int = 1) -> Text:
         """The newest of so many texts to a person, as soon as there are that many; there are no more."""
@@ -194,7 +215,7 @@ def serving(
         assert imported.returncode == 0, imported
         with _running(["serve"], environ, log) as process:
             _wait_for(("127.0.0.1", port), process, log)
-            yield House(environ["KEYTURN_PUBLIC_URL"], cast, phone, mailbox, log)
+            yield House(environ["KEYTURN_PUBLIC_URL"], cast, phone, mailbox, log, environ)
 
 
 def _wait_for(address: tuple[str, int], process: subprocess.Popen[bytes], log: Path) -> None:

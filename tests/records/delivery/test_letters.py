@@ -165,6 +165,44 @@ def test_the_notice_of_a_change_says_how_to_freeze_the_account(template: str, ch
     assert re.search(rf"If that was not you, freeze the account at once[^\n]*:\n{re.escape(UNDO)}(\n|$)", text)
 
 
+LINK = "https://keyturn.example.org/activate/" + "x" * 43
+
+
+def invitation(channel: Channel, language: str = "en", *, by_code: bool = False) -> tuple[str, str]:
+    variables = {"user_id": "nina", "link": LINK, "until": AT, "by_code": by_code}
+    letter = Letters(settings(**FULL)).render("invitation", channel, language, variables)
+    return letter.subject, letter.text
+
+
+@languages
+@pytest.mark.parametrize("channel", Channel)
+def test_an_invitation_has_its_link_on_a_line_of_its_own_and_no_run_that_looks_like_a_pin(
+    channel: Channel, language: str
+) -> None:
+    _, text = invitation(channel, language)
+    assert text.split("\n").count(LINK) == 1
+    assert set(re.findall(r"https?://\S+", text)) == {LINK}
+    assert not re.search(r"[0-9]{6}", text)
+
+
+@languages
+def test_an_invitation_says_whose_account_it_is_until_when_it_is_good_and_whom_to_ask(language: str) -> None:
+    subject, text = invitation(Channel.EMAIL, language)
+    assert "Acme Signing" in subject
+    assert "\nnina\n" in text
+    assert "14:13 UTC" in text
+    assert "help@example.org" in text
+
+
+def test_an_invitation_says_which_second_thing_is_asked_for() -> None:
+    _, by_pin = invitation(Channel.EMAIL)
+    _, by_code = invitation(Channel.EMAIL, by_code=True)
+    assert "one-time PIN to your phone" in by_pin
+    assert "activation code" not in by_pin
+    assert "activation code that your organization gives you" in by_code
+    assert "If you expect no such account, do nothing" in by_code
+
+
 @pytest.mark.parametrize(("template", "variables"), [("pin", {"minutes": 5}), ("notice_unlocked", {"at": AT})])
 def test_a_variable_that_is_not_given_is_an_error_and_not_a_gap(template: str, variables: dict[str, object]) -> None:
     with pytest.raises(jinja2.UndefinedError):
