@@ -541,8 +541,10 @@ def _seed(house: _House) -> "tuple[DemoRole, ...]":
         database=house.base.database,
         passwords=means.passwords,
         apps=means.apps,
+        invitations=wiring.build_steps(house.base, means).invitations,
         clock=house.base.clock,
         chance=house.base.chance,
+        language=house.base.settings.default_language,
     )
     return cast.seed()
 
@@ -553,6 +555,7 @@ _STORIES = {
     "slow_clock": "her phone's clock is about a minute and a half slow",
     "support": "a support agent",
     "administrator": "an administrator",
+    "invited": "invited and not yet activated: the mail with her link waits on /demo",
 }
 
 
@@ -560,7 +563,9 @@ def _introduce(settings: "Settings", cast: "tuple[DemoRole, ...]") -> None:
     click.echo(f"\nKeyturn's demo: {settings.public_url}\n")
     click.echo(f"  {'User ID':<9}{'Password':<33}Who")
     for role in cast:
-        click.echo(f"  {role.user_id:<9}{role.password:<33}{role.name}, {_STORIES.get(role.story, role.story)}")
+        click.echo(
+            f"  {role.user_id:<9}{role.password or '(none yet)':<33}{role.name}, {_STORIES.get(role.story, role.story)}"
+        )
     click.echo(f"\nTheir phones and mailboxes: {settings.public_url}/demo")
     click.echo("Nothing leaves this machine. Ctrl-C ends it; the next start begins anew.\n")
 

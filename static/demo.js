@@ -11,6 +11,10 @@ function lines(place, text) {
       pin.className = "pin";
       pin.textContent = bare;
       place.append(pin, "\n");
+    } else if (/^https?:\/\/\S+$/.test(line)) {
+      const link = document.createElement("a");
+      Object.assign(link, { href: line, target: "_blank", rel: "noopener", textContent: line });
+      place.append(link, "\n");
     } else {
       place.append(`${line}\n`);
     }

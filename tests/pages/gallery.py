@@ -210,6 +210,7 @@ _CAST = [
     _person("ana", "Ana Souza", "slow_clock", seconds_left=4),
     _person("sam", "Sam Okafor", "support"),
     _person("ada", "Ada Novak", "administrator", code="", uri="", key="", qr_url=""),
+    _person("nina", "Nina Berg", "invited", password="", code="", uri="", key="", qr_url=""),
 ]
 MESSAGES = [
     {

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One of the cast as it is seeded. ``slow`` is how many seconds the person's phone lags behind."""
+    """One of the cast as it is seeded. ``slow`` is how many seconds the person's phone lags behind.
+
+    Whoever is ``invited`` has neither password nor app yet, and an invitation in the mailbox.
+    """
 
     user_id: str
     name: str
@@ -16,6 +19,7 @@ class Role:
     has_app: bool = True
     slow: int = 0
     locked: bool = False
+    invited: bool = False
     role: str = "member"
 
 
@@ -45,6 +49,7 @@ CAST = (
         "alex@example.org",
         role="administrator",
     ),
+    Role("nina", "Nina Berg", "invited", "", "+491700000006", "nina@example.org", has_app=False, invited=True),
 )
 
 

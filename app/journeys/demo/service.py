@@ -23,6 +23,7 @@ from app.records.organizations.model import DEFAULT
 from app.records.organizations.model import Role as OrganizationRole
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status, canonical_user_id
+from app.steps.invite import Invitations
 
 _INBOX = "demo:inbox"
 _MOST = 50
@@ -81,9 +82,10 @@ class DemoDesk:
                 usable = self._apps.usable(looking, person.id, now)
                 contacts = people.contacts_of(looking, person.id)
             # the first of a kind is the one that gets the PIN
-            shown = {one.channel: one.address for one in reversed(contacts) if one.confirmed_at is not None}
+            theirs = [one for one in reversed(contacts) if one.confirmed_at is not None or role.invited]
+            shown = {one.channel: one.address for one in theirs}
             key = self._apps.reveal(usable[0]) if usable else ""
-            theirs = now - role.slow
+            clock = now - role.slow
             phones.append(
                 Phone(
                     user_id=person.user_id,
@@ -92,8 +94,8 @@ class DemoDesk:
                     password=role.password,
                     phone=shown.get(Channel.SMS, ""),
                     email=shown.get(Channel.EMAIL, ""),
-                    code=hotp(from_base32(key), step_at(theirs)) if key else "",
-                    seconds_left=STEP - theirs % STEP,
+                    code=hotp(from_base32(key), step_at(clock)) if key else "",
+                    seconds_left=STEP - clock % STEP,
                     uri=provisioning_uri(from_base32(key), person.user_id, self._issuer) if key else "",
                     key=" ".join(key[i : i + 4] for i in range(0, len(key), 4)),
                     qr_url=f"/demo/qr/{person.user_id}.svg",
@@ -135,30 +137,46 @@ class DemoCast:
     """The people of the demo, as they are when it starts. Only for a database that was just made for it."""
 
     def __init__(
-        self, *, database: Database, passwords: Passwords, apps: AuthenticatorApps, clock: Clock, chance: Chance
+        self,
+        *,
+        database: Database,
+        passwords: Passwords,
+        apps: AuthenticatorApps,
+        invitations: Invitations,
+        clock: Clock,
+        chance: Chance,
+        language: str,
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._apps = apps
+        self._invitations = invitations
         self._clock = clock
         self._chance = chance
+        self._language = language
 
     def seed(self) -> tuple[Role, ...]:
-        """Make the cast in the organization `default`, with real hashes, and lock Jane out. Returns it."""
-        hashes = [self._passwords.first(role.password) for role in CAST]  # before the transaction: they are slow
+        """Make the cast in the organization `default`, with real hashes, lock Jane out and invite Nina. Returns it."""
+        # before the transaction: they are slow
+        hashes = {role.user_id: self._passwords.first(role.password) for role in CAST if role.password}
         now = self._clock.now()
         with self._database.begin() as transaction:
             home = organizations.find(transaction, DEFAULT)
             if home is None:
                 raise LookupError("the demo's database has no organization")
-            for role, new in zip(CAST, hashes, strict=True):
+            for role in CAST:
                 person = self._add(transaction, role, home.id, now)
-                self._passwords.first_password(transaction, person.id, new, must_change=False, now=now)
+                if role.user_id in hashes:
+                    new = hashes[role.user_id]
+                    self._passwords.first_password(transaction, person.id, new, must_change=False, now=now)
                 if role.has_app:
                     seed = self._chance.octets(SEED)
                     self._apps.bind(
                         transaction, person_id=person.id, seed=seed, label="Phone", now=now, usable_from=now
                     )
+                if role.invited:
+                    self._invitations.send(transaction, person, self._language, now)
+                    audit.add(transaction, Record(Event.INVITED, now, person.id, "operator", "success", reason="demo"))
                 if role.locked:
                     _lock_out(transaction, person, now)
         return CAST
@@ -183,7 +201,8 @@ class DemoCast:
         organizations.join(transaction, person.id, home, OrganizationRole(role.role), is_primary=True)
         for channel, address in ((Channel.SMS, role.phone), (Channel.EMAIL, role.email)):
             if address:
-                contact = Contact(self._chance.name(), person.id, channel, address, 0, now, now, None)
+                confirmed_at = None if role.invited else now
+                contact = Contact(self._chance.name(), person.id, channel, address, 0, confirmed_at, now, None)
                 people.add_contact(transaction, contact, now)
         audit.add(transaction, Record(Event.USER_CREATED, now, person.id, "operator", "success", reason="demo"))
         return person

@@ -16,9 +16,11 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
+from app.records.invitations import store as invitations
 from app.records.organizations import store as organizations
 from app.records.people import store as people
 from app.records.people.model import Channel
+from app.steps.invite import Invitations
 from tests.cast import organization
 
 
@@ -43,7 +45,20 @@ class Stage:
         )
         with database.begin() as transaction:
             organization(transaction, chance)
-        cast = DemoCast(database=database, passwords=self.passwords, apps=self.apps, clock=clock, chance=chance)
+        cast = DemoCast(
+            database=database,
+            passwords=self.passwords,
+            apps=self.apps,
+            invitations=Invitations(
+                keyring=keyring,
+                chance=chance,
+                outbox=Outbox(keyring, chance, "localhost"),
+                public_url="http://localhost",
+            ),
+            clock=clock,
+            chance=chance,
+            language="en",
+        )
         self.cast = cast.seed()
         self.desk = DemoDesk(
             database=database, apps=self.apps, inbox=DemoInbox(ephemeral), clock=clock, issuer="Keyturn"
@@ -69,9 +84,12 @@ def test_everybody_is_there_with_the_password_that_is_told(stage):
         with stage.database.read() as looking:
             record = stage.passwords.find(looking, person.id)
             ((_, held, _),) = organizations.memberships_of(looking, person.id)
+        assert held.value == role.role
+        if role.invited:
+            assert record is None
+            continue
         assert stage.passwords.check(record, role.password)
         assert not record.change_owed
-        assert held.value == role.role
 
 
 def test_contacts_are_usable_and_omar_has_no_phone(stage):
@@ -79,7 +97,7 @@ def test_contacts_are_usable_and_omar_has_no_phone(stage):
     for role in CAST:
         with stage.database.read() as looking:
             contacts = people.contacts_of(looking, stage.person(role.user_id).id)
-        assert all(contact.usable(now) for contact in contacts)
+        assert all(contact.usable(now) is not role.invited for contact in contacts)
         channels = [contact.channel for contact in contacts]
         assert channels == ([Channel.EMAIL] if role.user_id == "omar" else [Channel.SMS, Channel.EMAIL])
 
@@ -115,6 +133,9 @@ def test_nobody_else_is_locked(stage):
 def test_each_phone_shows_a_code_that_is_right_but_anas_which_is_slow(stage):
     now = stage.clock.now()
     for phone in stage.desk.cast():
+        if not phone.code:
+            assert phone.user_id == "nina"
+            continue
         with stage.database.begin() as transaction:
             usable = stage.apps.usable(transaction, stage.person(phone.user_id).id, now)
             outcome = stage.apps.settle(transaction, stage.apps.recognise(usable, phone.code, now), now)
@@ -122,3 +143,12 @@ def test_each_phone_shows_a_code_that_is_right_but_anas_which_is_slow(stage):
             assert (outcome.finding, outcome.offset) in {(Finding.CLOCK_OFF, -3), (Finding.CLOCK_OFF, -4)}
         else:
             assert outcome.finding is Finding.ACCEPTED
+
+
+def test_nina_is_invited_and_her_contacts_are_told_though_they_are_not_confirmed(stage):
+    nina = stage.person("nina")
+    with stage.database.read() as looking:
+        assert invitations.unfinished(looking, nina.id) is not None
+        assert Event.INVITED in {event.event for event in audit.of_person(looking, nina.id)}
+    (shown,) = [phone for phone in stage.desk.cast() if phone.user_id == "nina"]
+    assert (shown.phone, shown.email, shown.password) == ("+491700000006", "nina@example.org", "")
