@@ -369,7 +369,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     rehearsal = Rehearsal(
         RehearsalMeans(
             database=base.database,
-            apps=means.apps,
+            codes=means.codes,
             flows=means.flows,
             tries=means.tries,
             limits=means.limits,

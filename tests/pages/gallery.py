@@ -22,7 +22,6 @@ from app.foundation.refusals import Code
 from app.journeys.authenticators.model import (
     Action,
     Activity,
-    Facts,
     Happening,
     Known,
     Membership,
@@ -34,7 +33,8 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
-from app.journeys.authenticators.rules import moment, readiness
+from app.journeys.authenticators.rules import moment
+from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {"en": "English", "de": "Deutsch"}
@@ -324,7 +324,7 @@ _ROWS = (
         actions=(Action("recovery_codes", "/authenticators/recovery-codes"),),
     ),
 )
-_ADD = [Action(name, f"/{name}") for name in ("add_app", "replace_app", "add_phone", "add_email", "rehearse")]
+_ADD = [Action(name, f"/{name}") for name in ("add_app", "replace_app", "add_phone", "add_email")]
 _RICH, _POOR = readiness(Facts(2, 1, 1, 7)), readiness(Facts(1, 1, 0, 0))
 _OWN_PASSWORD: dict[str, Any] = {
     "page": PasswordPage(_RULES, "minlength: 12; maxlength: 256; allowed: ascii-printable;"),  # type: ignore[arg-type]
@@ -366,8 +366,14 @@ def _signed(template: str, status: int = 200, /, **context: Any) -> Case:
     return Case(f"authenticators/{template}.html", {**_SIGNED, **context}, status, "/authenticators")
 
 
+def _rehearsal(name: str, status: int = 200, /, **changes: Any) -> Case:
+    page = {"readiness": _POOR, "possible": True}
+    context = {**_SIGNED, "page": page, "remedies": _REMEDIES, **changes}
+    return Case(f"rehearsal/{name}.html", context, status, "/rehearsal")
+
+
 def _overview(page: Overview, done: str = "") -> Case:
-    return _signed("overview", page=page, add=_ADD, remedies=_REMEDIES, done=done)
+    return _signed("overview", page=page, add=_ADD, remedies=_REMEDIES, done=done, rehearse="/rehearsal")
 
 
 _SQUARES = "".join(f'<path d="M{i * 7 % 23} {i * 11 % 25}h1v1h-1z"/>' for i in range(220))
@@ -482,14 +488,13 @@ CASES: dict[str, Case] = {
     "verify-recovered": _ways("signin/verify.html", ways=[], just_recovered=True),
     "verify-nothing": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False),
     "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),
-    "rehearsal": Case("rehearsal/start.html", {"signed": _WHO, "has_app": True, "errors": {}}),
-    "rehearsal-without-app": Case("rehearsal/start.html", {"signed": _WHO, "has_app": False, "errors": {}}),
-    "rehearsal-token": Case("rehearsal/token.html", {"user_id": "jane", "signed": _WHO, "errors": {}}),
-    "rehearsal-token-wrong": Case(
-        "rehearsal/token.html", {"user_id": "jane", "signed": _WHO, **_one(Code.WRONG_CODE, "code")}, 422
-    ),
-    "rehearsal-pin": Case("rehearsal/pin.html", {**_pin(), **_IN_REHEARSAL}, path="/rehearsal/pin"),
-    "rehearsal-done": Case("rehearsal/done.html", {"signed": _WHO, "errors": {}}),
+    "rehearsal": _rehearsal("start"),
+    "rehearsal-wait": _rehearsal("start", 429, **_one(Code.TOO_MANY_STARTS, "", 600)),
+    "rehearsal-nothing": _rehearsal("start", page={"readiness": readiness(Facts(0, 1, 0, 0)), "possible": False}),
+    "rehearsal-token": _rehearsal("token", user_id="jane"),
+    "rehearsal-token-wrong": _rehearsal("token", 422, user_id="jane", **_one(Code.WRONG_CODE, "code")),
+    "rehearsal-pin": _rehearsal("pin", **{**_pin(), **_IN_REHEARSAL}),
+    "rehearsal-done": _rehearsal("done"),
     "step-up": _ways("signin/step_up.html", ways=[_PHONE]),
     "sign-in-code": Case("signin/code.html", _CODE_AT_SIGN_IN, path="/sign-in/code"),
     "sign-in-code-used": Case("signin/code.html", {**_CODE_AT_SIGN_IN, **_one(Code.SAVED_CODE_USED, "code")}, 422),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.factors.password.model import Rule
+from app.steps.readiness import Readiness
 
 AHEAD = "ahead"  # of a moment that is still to come
 
@@ -59,44 +60,6 @@ class Row:
     left: int | None = None  # unused codes of a set
     default: bool = False  # the contact that PINs go to first
     actions: tuple[Action, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a recovery could use today: how many of each are good now."""
-
-    apps: int
-    phones: int
-    emails: int
-    codes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mishap:
-    """What would happen today if something were lost: the ways to recover that remain, and what would help."""
-
-    lost: str  # password, phone, mailbox
-    ways: tuple[str, ...]  # app_pin, codes_pin
-    channels: tuple[str, ...]  # where the PIN of these ways could go: sms, email
-    add: tuple[str, ...] = ()  # app, recovery_codes, phone, email
-    elsewhere: bool = False  # only if the other app or number is not on the device that is lost
-
-    @property
-    def covered(self) -> bool:
-        """Whether the person would get in again alone."""
-        return bool(self.ways)
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether somebody would get in again (product.md 7.7)."""
-
-    mishaps: tuple[Mishap, ...]
-
-    @property
-    def covered(self) -> int:
-        """How many of the mishaps are covered."""
-        return sum(mishap.covered for mishap in self.mishaps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""Pure rules: what a loss would mean today, how times and browsers are said, when a factor was last used."""
+"""Pure rules: how times and browsers are said, when a factor was last used."""
 
 import re
 from collections.abc import Iterable
 
-from app.journeys.authenticators.model import AHEAD, Facts, Mishap, Moment, Readiness
+from app.journeys.authenticators.model import AHEAD, Moment
 from app.records.audit.model import Event, Record
 
 _UNITS = ((365 * 86_400, "years"), (30 * 86_400, "months"), (86_400, "days"), (3_600, "hours"), (60, "minutes"))
@@ -48,33 +48,6 @@ def browser_name(agent: str) -> tuple[str, str]:
 
 def _first(known: Iterable[tuple[str, str]], agent: str) -> str:
     return next((name for pattern, name in known if re.search(pattern, agent)), "")
-
-
-def readiness(facts: Facts) -> Readiness:
-    """What would happen today if the password, the phone or the mailbox were lost (product.md 7.7).
-
-    A recovery takes an app's code or a saved code, and then a PIN by SMS or e-mail. A lost phone takes an app and
-    a number with it: of several the others remain, if they are on another device.
-    """
-    lost_phone = Facts(max(0, facts.apps - 1), max(0, facts.phones - 1), facts.emails, facts.codes)
-    lost_mailbox = Facts(facts.apps, facts.phones, max(0, facts.emails - 1), facts.codes)
-    needs_other = bool(lost_phone.apps and not lost_phone.codes) or bool(lost_phone.phones and not lost_phone.emails)
-    return Readiness(
-        (
-            _mishap("password", facts, first="app", second="phone"),
-            _mishap("phone", lost_phone, first="recovery_codes", second="email", elsewhere=needs_other),
-            _mishap("mailbox", lost_mailbox, first="app", second="phone"),
-        )
-    )
-
-
-def _mishap(lost: str, left: Facts, *, first: str, second: str, elsewhere: bool = False) -> Mishap:
-    firsts = tuple(way for way, there in (("app_pin", left.apps), ("codes_pin", left.codes)) if there)
-    channels = tuple(channel for channel, there in (("sms", left.phones), ("email", left.emails)) if there)
-    add = tuple(thing for thing, there in ((first, firsts), (second, channels)) if not there)
-    if add:
-        return Mishap(lost, (), (), add)
-    return Mishap(lost, firsts, channels, elsewhere=elsewhere)
 
 
 def last_used(records: Iterable[Record]) -> dict[str, int]:

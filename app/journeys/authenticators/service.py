@@ -17,7 +17,6 @@ from app.journeys.authenticators import rules
 from app.journeys.authenticators.model import (
     Action,
     Activity,
-    Facts,
     Happening,
     Known,
     Membership,
@@ -44,6 +43,7 @@ from app.records.sessions.model import LIFE, Session
 from app.steps.new_password import MOST_CANDIDATES, NewPassword
 from app.steps.password import PasswordStep
 from app.steps.presence import HELD_BACK, Presence, Present
+from app.steps.readiness import Readiness, facts, readiness
 
 HOME = "/authenticators"
 CHANGE_PASSWORD = "change_password"  # noqa: S105 - the purpose of a proof
@@ -100,7 +100,7 @@ class Authenticators:
         return Overview(
             rows,
             present.session.level,
-            rules.readiness(_facts(bound, contacts, codes, now)),
+            _readiness(bound, contacts, codes, now),
             held_back=rules.moment(held_until, now) if held_until > now else None,
         )
 
@@ -239,7 +239,7 @@ class Authenticators:
             tuple(Membership(one.name, role.value, primary) for one, role, primary in joined),
             person.language,
             _moment(record.changed_at, now) if record else None,
-            rules.readiness(_facts(bound, contacts, codes, now)),
+            _readiness(bound, contacts, codes, now),
         )
 
     def activity(self, present: Present, page: int) -> Activity:
@@ -369,16 +369,6 @@ def _contacts(contacts: tuple[Contact, ...], used: dict[str, int], now: int) -> 
     return tuple(rows)
 
 
-def _facts(bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int) -> Facts:
-    usable = [contact.channel for contact in contacts if contact.usable(now)]
-    return Facts(
-        apps=sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound),
-        phones=usable.count(Channel.SMS),
-        emails=usable.count(Channel.EMAIL),
-        codes=codes.left if codes and codes.usable_from <= now else 0,
-    )
-
-
 def _happening(record: Record, present: Present) -> Happening:
     own = record.actor in {"self", present.person.user_id, present.person.canonical_id}
     return Happening(
@@ -391,3 +381,7 @@ def _happening(record: Record, present: Present) -> Happening:
         "" if own else record.actor,
         {name: record.details[name] for name in _TOLD if name in record.details},
     )
+
+
+def _readiness(bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int) -> Readiness:
+    return readiness(facts(bound, contacts, codes.left if codes and codes.usable_from <= now else 0, now))

@@ -1,7 +1,6 @@
 """The pages of somebody signed in: the tabs, the change of the password, the sessions."""
 
 from dataclasses import replace
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, request
 
@@ -14,23 +13,18 @@ from app.journeys.authenticators.forms import ChangePasswordForm, ExtendForm, Se
 from app.journeys.authenticators.model import Action, Overview
 from app.journeys.authenticators.service import CHANGE_PASSWORD, HOME, Authenticators, OwnSessions
 from app.steps.presence import Presence, Present
+from app.steps.readiness import REMEDIES
 
 _PASSWORD_PAGE = f"{HOME}/password"
 _DONE = frozenset({"password", "session", "sessions", "browser"})  # templates have a sentence for each
 _MOST_PAGES = 1_000
+_REHEARSAL = "/rehearsal"
 # what can be added: shown where this portal has the page
 _ADD = (
     Action("add_app", f"{HOME}/app/new"),
     Action("replace_app", f"{HOME}/app/new?replace=1"),
     Action("add_phone", f"{HOME}/phone/new"),
     Action("add_email", f"{HOME}/email/new"),
-    Action("rehearse", "/rehearsal"),
-)
-_REMEDIES = (
-    Action("app", f"{HOME}/app/new"),
-    Action("recovery_codes", f"{HOME}/recovery-codes"),
-    Action("phone", f"{HOME}/phone/new"),
-    Action("email", f"{HOME}/email/new"),
 )
 
 
@@ -46,6 +40,7 @@ def blueprint(authenticators: Authenticators, presence: Presence) -> Blueprint:
         here = present()
         page = _with_pages_that_exist(authenticators.overview(here))
         context = {"page": page, "add": _existing(_ADD), "remedies": _remedies(), "done": _done()}
+        context["rehearse"] = _REHEARSAL if opens(_REHEARSAL) else ""
         return render_signed("authenticators/overview.html", here, context)
 
     @doors.get("/authenticators/password")
@@ -148,8 +143,8 @@ def _existing(actions: tuple[Action, ...]) -> tuple[Action, ...]:
     return tuple(action for action in actions if opens(action.path))
 
 
-def _remedies() -> dict[str, Any]:
-    return {action.name: action.path for action in _existing(_REMEDIES)}
+def _remedies() -> dict[str, str]:
+    return {thing: path for thing, path in REMEDIES.items() if opens(path)}
 
 
 def _with_pages_that_exist(page: Overview) -> Overview:

@@ -26,4 +26,5 @@ COURSE = Course(
     pages={State.TOKEN: "/rehearsal/token", State.PIN: "/rehearsal/pin", State.DONE: "/rehearsal/done"},
     needed={State.PIN: (APP,)},
     ends=frozenset({State.DONE}),
+    finishing=frozenset({State.PIN}),
 )

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from app.factors.pin.model import Pin, PinPage
-from app.factors.totp.service import AuthenticatorApps
+from app.factors.recovery_code.service import RecoveryCodes
 from app.foundation.clock import Clock
 from app.foundation.refusals import Code, OutOfOrder
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.journeys.rehearsal.flow import APP, COURSE, State
+from app.journeys.rehearsal.model import Today
 from app.records.attempts.model import Door
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
@@ -20,6 +21,7 @@ from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, own_record
 from app.steps.pin import PIN, PinMeans, PinStep, recovery_contacts
 from app.steps.presence import Present
+from app.steps.readiness import facts_of, readiness
 
 _SESSION = "session"  # the note of a flow that says in which session it began
 
@@ -29,7 +31,7 @@ class RehearsalMeans:
     """What the journey stands on."""
 
     database: Database
-    apps: AuthenticatorApps
+    codes: RecoveryCodes
     flows: Flows
     tries: Tries
     limits: AddressLimits
@@ -44,7 +46,7 @@ class Rehearsal:
 
     def __init__(self, means: RehearsalMeans) -> None:
         self._database = means.database
-        self._apps = means.apps
+        self._codes = means.codes
         self._flows = means.flows
         self._limits = means.limits
         self._clock = means.clock
@@ -54,10 +56,11 @@ class Rehearsal:
             means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.tries), after=State.DONE
         )
 
-    def has_app(self, present: Present) -> bool:
-        """Whether there is an app that may serve a recovery today; without one there is nothing to walk with."""
+    def today(self, present: Present) -> Today:
+        """What would happen today, and whether there is anything to walk with."""
         with self._database.read() as looking:
-            return bool(self._apps.usable(looking, present.person.id, present.now))
+            facts = facts_of(looking, self._codes, present.person.id, present.now)
+        return Today(readiness(facts), bool(facts.apps and (facts.phones or facts.emails)))
 
     def start(self, visit: Visit, present: Present) -> str:
         """Begin. Returns the flow's cookie."""

@@ -1,15 +1,19 @@
 """The pages under /rehearsal, of somebody signed in."""
 
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, redirect
 
 from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import visit
 from app.foundation.web.browser import SESSION, TASK, read_cookie, write_cookie
+from app.foundation.web.pages import opens
 from app.foundation.web.signed import render_signed
 from app.journeys.rehearsal.flow import COURSE, State
 from app.journeys.rehearsal.forms import CodeForm, PinForm, SendForm
 from app.journeys.rehearsal.service import Rehearsal
 from app.steps.presence import Presence, Present
+from app.steps.readiness import REMEDIES
 
 _PIN_PATHS = {
     "enter": "/rehearsal/pin",
@@ -31,7 +35,11 @@ def blueprint(rehearsal: Rehearsal, presence: Presence) -> Blueprint:
         return _start_page(present())
 
     def _start_page(here: Present, refusal: Refusal | None = None) -> Response:
-        return render_signed("rehearsal/start.html", here, {"has_app": rehearsal.has_app(here)}, refusal)
+        return render_signed("rehearsal/start.html", here, _today(here), refusal)
+
+    def _today(here: Present) -> dict[str, Any]:
+        remedies = {thing: path for thing, path in REMEDIES.items() if opens(path)}
+        return {"page": rehearsal.today(here), "remedies": remedies}
 
     @doors.post("/rehearsal")
     def start() -> Response:
@@ -97,7 +105,7 @@ def blueprint(rehearsal: Rehearsal, presence: Presence) -> Blueprint:
     def done() -> Response:
         here = present()
         rehearsal.at(here, read_cookie(TASK), State.DONE)
-        return render_signed("rehearsal/done.html", here, {})
+        return render_signed("rehearsal/done.html", here, _today(here))
 
     return doors
 

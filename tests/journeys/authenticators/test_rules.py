@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.journeys.authenticators import rules
-from app.journeys.authenticators.model import Facts
 from app.records.audit.model import Event, Record
+from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,7 +32,7 @@ READINESS = [
 
 @pytest.mark.parametrize(("have", "expected"), READINESS)
 def test_what_would_happen_today_if_something_were_lost(have, expected):
-    ready = rules.readiness(Facts(*have))
+    ready = readiness(Facts(*have))
     assert [one.lost for one in ready.mishaps] == ["password", "phone", "mailbox"]
     assert [one.ways if one.covered else ("add", *one.add) for one in ready.mishaps] == expected
     assert ready.covered == sum(one[0] != "add" for one in expected)
@@ -40,7 +40,7 @@ def test_what_would_happen_today_if_something_were_lost(have, expected):
 
 def test_no_way_to_recover_is_ever_one_channel():
     for have in ((a, p, e, c) for a in range(3) for p in range(3) for e in range(3) for c in (0, 1)):
-        for one in rules.readiness(Facts(*have)).mishaps:
+        for one in readiness(Facts(*have)).mishaps:
             assert bool(one.ways) == bool(one.channels)
             assert bool(one.ways) != bool(one.add)
 
@@ -50,7 +50,7 @@ def test_no_way_to_recover_is_ever_one_channel():
     [((2, 1, 1, 0), True), ((2, 1, 1, 1), False), ((1, 2, 0, 1), True), ((1, 2, 1, 1), False), ((1, 1, 1, 1), False)],
 )
 def test_a_second_app_or_number_counts_only_if_it_is_on_another_device_and_that_is_said(have, elsewhere):
-    phone = next(one for one in rules.readiness(Facts(*have)).mishaps if one.lost == "phone")
+    phone = next(one for one in readiness(Facts(*have)).mishaps if one.lost == "phone")
     assert (phone.covered, phone.elsewhere) == (True, elsewhere)
 
 

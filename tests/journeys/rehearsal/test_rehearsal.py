@@ -1,5 +1,6 @@
 """Test my recovery: the real path up to the new password, which changes nothing and can be turned into nothing."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -42,7 +43,15 @@ def test_both_proofs_lead_to_the_page_that_says_it_works(one_portal, jane):
     assert "Nothing is changed by it" in browser.page.text
     assert browser.get("/rehearsal/pin/status").json["state"] == "sent"
     assert browser.post(PIN, pin=one_portal.last_pin(PHONE)).location == DONE
-    assert "Your recovery works" in browser.get(DONE).text
+    told = browser.get(DONE).text
+    assert "Your recovery works" in told
+    assert "If something is lost today" in told
+    assert re.findall(r'data-lost="(\w+)" class="(\w+)"', told) == [
+        ("password", "good"),
+        ("phone", "bad"),
+        ("mailbox", "good"),
+    ]
+    assert re.search(r'<a href="/authenticators/recovery-codes">\s*Make recovery codes', told)
     assert behind.happened(one_portal, jane.id, "recovery_rehearsed") == 1
 
 
@@ -75,10 +84,20 @@ def test_a_rehearsal_changes_nothing_but_what_is_spent_and_written_down(one_port
     assert behind.signs_in(one_portal, "jane", PASSWORD)
 
 
-def test_without_an_app_that_may_serve_there_is_nothing_to_begin(one_portal):
-    one_portal.add("omar", phone=PHONE, app=False)
+def test_the_box_that_says_what_a_loss_would_mean_leads_to_the_test(one_portal, jane):
+    page = signed_in(one_portal).get("/authenticators").text
+    box = page[page.index('<section class="stack ready"') :]
+    assert re.search(r'<a [^>]*href="/rehearsal">Test my recovery</a>', box)
+
+
+@pytest.mark.parametrize(("phone", "app"), [(PHONE, False), ("", True)])
+def test_without_an_app_and_a_contact_that_may_serve_there_is_nothing_to_begin(one_portal, phone, app):
+    one_portal.add("omar", phone=phone, app=app)
     browser = one_portal.browser()
-    browser.sign_in_by_pin(one_portal, "omar", PHONE)
+    if app:
+        browser.sign_in(one_portal, "omar")
+    else:
+        browser.sign_in_by_pin(one_portal, "omar", phone)
     page = browser.get(START).text
     assert "nothing to test yet" in page
     assert 'action="/rehearsal"' not in page
@@ -105,6 +124,17 @@ def test_a_pin_of_a_rehearsal_is_good_in_no_recovery_and_the_other_way_round(one
     one_portal.deliver()
     assert other.post("/recovery/pin", pin=rehearsed).status_code == 422
     assert browser.post(PIN, pin=one_portal.last_pin(PHONE)).status_code == 422
+
+
+def test_a_second_press_hears_that_it_was_done(one_portal, jane):
+    browser = rehearsed_to_pin(one_portal)
+    held, pin = browser.cookie(TASK), one_portal.last_pin(PHONE)
+    assert browser.post(PIN, pin=pin).location == DONE
+    browser.client.set_cookie(TASK, held)
+    again = browser.post(PIN, pin=pin)
+    assert again.status_code == 409
+    assert "already" in again.text
+    assert behind.happened(one_portal, jane.id, "recovery_rehearsed") == 1
 
 
 def test_another_session_cannot_go_on_with_it(one_portal, jane):
