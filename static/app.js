@@ -278,20 +278,32 @@ for (const place of all("time[datetime]")) {
   if ("exact" in place.dataset) place.textContent = local;
 }
 
-// ---- menus of rows: without a script they open and close by their own button alone ----
+// ---- menus of rows: a button and a popover; without a script, or where there are none, a <details> ----
 
-const menus = all("details.menu");
-for (const menu of menus) {
-  menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !menu.open) return;
-    menu.open = false;
-    menu.querySelector("summary").focus();
+for (const menu of "popover" in HTMLElement.prototype ? all("details.menu") : []) {
+  const [summary, list] = menu.children;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "dots";
+  button.setAttribute("aria-label", summary.getAttribute("aria-label"));
+  button.setAttribute("aria-expanded", "false");
+  button.append(...summary.children);
+  button.popoverTargetElement = list;
+  list.popover = "auto"; // closes by Escape and by a press elsewhere, and gives the focus back
+  const place = document.createElement("div");
+  place.className = "menu";
+  place.append(button, list);
+  menu.replaceWith(place);
+  list.addEventListener("beforetoggle", (event) => {
+    const box = button.getBoundingClientRect();
+    list.style.top = `${box.bottom + scrollY + 2}px`;
+    list.style.right = `${document.documentElement.clientWidth - box.right}px`;
+    button.setAttribute("aria-expanded", String(event.newState === "open"));
   });
-}
-if (menus.length) {
-  document.addEventListener("click", (event) => {
-    for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
+  list.addEventListener("focusout", (event) => { // left by Tab: it would cover what comes next
+    if (event.relatedTarget && !place.contains(event.relatedTarget)) list.hidePopover();
   });
+  addEventListener("resize", () => list.hidePopover());
 }
 
 // ---- the end of a session that is not used: told two minutes before, put off by one press ----
@@ -303,8 +315,11 @@ if (idle) {
   const button = idle.querySelector("button");
   const tabs = new BroadcastChannel("idle"); // another tab of this site that was used puts the end off as well
   const clock = () => Date.now() / 1000; // not performance.now: it may stand still while the machine sleeps
+  const close = idle.querySelector("[data-close]");
   let ends = 0;
+  let last = false; // the end can be put off no more
 
+  const show = (name, shown) => { idle.querySelector(`[data-${name}]`).hidden = !shown; };
   const put = (until) => {
     if (until < ends) return;
     ends = until;
@@ -317,32 +332,40 @@ if (idle) {
       return;
     }
     left.textContent = figures(seconds);
-    if (seconds <= 120 && !idle.open) idle.showModal();
+    if (seconds <= 120 && !idle.open && !last) idle.showModal();
   };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    show("failed", false);
     try {
       const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       if (answer.status === 409) ends = 0;
       if (answer.ok) {
         const until = clock() + (await answer.json()).idle_in;
         if (until <= ends + 1) {
-          idle.querySelector("[data-last]").hidden = false; // eight hours are over
+          last = true; // eight hours are over
+          show("last", true);
+          show("close", true);
           button.hidden = true;
+          close.focus();
         } else {
           put(until);
           tabs.postMessage(until);
         }
+      } else if (answer.status !== 409) {
+        show("failed", true);
       }
     } catch {
-      // the network is away for a moment: the button is free for another press
+      show("failed", true); // the network is away: the button is free for another press
     }
     release(form);
   });
   idle.addEventListener("cancel", (event) => { // Escape means the same as the button: it is no way to lose the warning
+    if (last) return;
     event.preventDefault();
     form.requestSubmit();
   });
+  close.addEventListener("click", () => idle.close());
   tabs.addEventListener("message", (event) => put(event.data));
   put(clock() + Number(idle.dataset.idle));
   tabs.postMessage(ends);

@@ -10,7 +10,7 @@ from tests.browser.house import House, Person
 
 # a page of 409, 422 or 429 is an answer like any other, but Chromium notes it as a resource that failed
 _NOTICE = re.compile(r"Failed to load resource: the server responded with a status of 4(00|04|09|22|29) ")
-_PAGES = re.compile(r"/(recovery|sign-in|nowhere)(/|$)")
+_PAGES = re.compile(r"/(recovery|sessions|sign-in|nowhere)(/|$)")
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NARROW: ViewportSize = {"width": 320, "height": 640}
