@@ -253,6 +253,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             database=base.database,
             codes=means.codes,
             changes=changes,
+            tries=means.tries,
             ephemeral=base.ephemeral,
             keyring=base.keyring,
             clock=base.clock,

@@ -11,6 +11,8 @@ from app.foundation.ephemeral import Ephemeral
 from app.foundation.secretbox import Keyring, Unreadable
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
+from app.records.attempts.model import Door
+from app.records.attempts.service import Tries
 from app.records.audit.model import Event
 from app.records.people.model import Person
 from app.steps.change import Changes
@@ -28,6 +30,7 @@ class CodeSets:
         database: Database,
         codes: RecoveryCodes,
         changes: Changes,
+        tries: Tries,
         ephemeral: Ephemeral,
         keyring: Keyring,
         clock: Clock,
@@ -35,15 +38,20 @@ class CodeSets:
         self._database = database
         self._codes = codes
         self._changes = changes
+        self._tries = tries
         self._ephemeral = ephemeral
         self._keyring = keyring
         self._clock = clock
 
     def make(self, visit: Visit, person: Person, reader: str, *, first: bool = False, stolen: bool = False) -> None:
-        """Make a set for somebody, tell every contact, and keep it to be shown. Raises Unavailable, StoreAway.
+        """Make a set for somebody, tell every contact, and keep it to be shown.
 
+        Counted, before anything is hashed, as messages to one destination are, because every contact is told of it
+        (requirements M-10). Raises Throttled, Unavailable, StoreAway.
         ``first``: at activation there is no waiting time. ``stolen``: the earlier set serves nothing any more.
         """
+        with self._database.begin() as transaction:
+            self._tries.spend_send(transaction, f"codes of {person.id}", Door.SIGN_IN)
         new = self._codes.draw()
         now = self._clock.now()
         with self._database.begin() as transaction:

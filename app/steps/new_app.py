@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from app.factors.totp import rules as totp
 from app.factors.totp import store as rows
 from app.factors.totp.model import MOST_APPS, SEED, App, Finding, Match, Outcome
-from app.factors.totp.rules import KEY_LIFE, WAIT, grouped, label_of, typed_code
+from app.factors.totp.rules import KEY_LIFE, MOST_A_DAY, WAIT, grouped, label_of, typed_code
 from app.factors.totp.service import AuthenticatorApps, BoundBefore, provisioning_uri, to_base32
 from app.foundation.chance import Chance
 from app.foundation.ephemeral import Ephemeral, Limit
-from app.foundation.refusals import Code, OutOfOrder, Wrong
+from app.foundation.refusals import Code, OutOfOrder, Throttled, Wrong
 from app.foundation.secretbox import Keyring, same
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
@@ -26,6 +26,7 @@ from app.records.people.model import Person
 from app.steps.app_code import wrong_code
 from app.steps.change import Changes
 
+_DAY = 86_400  # seconds
 _TRIES = 5  # wrong codes for one key
 _SHOWN = "enroll"  # the key's purpose that seals the cookie
 _SEED = "pending-app"  # the one that seeds are made with
@@ -150,6 +151,8 @@ class NewApps:
     ) -> tuple[App, tuple[App, ...]]:
         means, person, now = self._means, who.person, who.now
         others = _room(transaction, who)
+        if rows.bound_since(transaction, person.id, now - _DAY) >= MOST_A_DAY:
+            raise Throttled(Code.TOO_MANY_MESSAGES, retry_after=_DAY)
         try:
             app = means.apps.bind(
                 transaction,

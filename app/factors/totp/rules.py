@@ -10,6 +10,7 @@ from app.factors.totp.model import DIGITS, MOST_APPS, STEP, Match
 WINDOW = 1  # steps either side of the present: three codes (requirements T-05; never widened)
 SEARCH = 20  # steps either side that are recognised without being accepted: ten minutes (security rule 7)
 KEY_LIFE = 600  # seconds from being shown (requirements T-14)
+MOST_A_DAY = 10  # new apps of one person in 24 hours: each is told to every contact (requirements M-10)
 WAIT = 86_400  # seconds until a new app serves recovery (security rule 6)
 LABEL_MAX = 64  # code points
 

@@ -128,6 +128,12 @@ def find(transaction: Transaction, person_id: int, app_id: str) -> App | None:
     return _app(row) if row else None
 
 
+def bound_since(transaction: Transaction, person_id: int, since: int) -> int:
+    """How many apps a person bound after a moment, removed ones too."""
+    found = select(apps.c.id).where(apps.c.person_id == person_id, apps.c.bound_at > since)
+    return len(transaction.execute(found).all())
+
+
 def is_marked(transaction: Transaction, mark: str) -> bool:
     """Whether a seed of this fingerprint was ever bound."""
     return transaction.execute(select(apps.c.id).where(apps.c.mark == mark)).first() is not None

@@ -29,7 +29,7 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
-from app.records.attempts.model import Factor
+from app.records.attempts.model import Door, Factor
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
@@ -176,6 +176,8 @@ class Authenticators:
             raise
         try:
             with means.database.begin() as transaction:
+                # each is told to every contact, as messages to one destination are counted (requirements M-10)
+                means.tries.spend_send(transaction, f"passwords of {person.id}", Door.SIGN_IN)
                 means.passwords.set_new(
                     transaction,
                     person=person,
@@ -188,6 +190,8 @@ class Authenticators:
                     keep_session=present.session.id if everywhere else "",
                     keep_all=not everywhere,
                 )
+        except Throttled as throttled:
+            raise Throttled(throttled.code, field="new_password", retry_after=throttled.retry_after) from None
         except OutOfOrder:
             # a password was set in between, here or elsewhere
             raise OutOfOrder(Code.OUT_OF_ORDER, due=HOME) from None

@@ -143,6 +143,10 @@ class OwnApps:
         with means.database.begin() as transaction:
             means.presence.hold(transaction, present)
             app = self._own(transaction, present, app_id, before)
+            if after is AppState.ACTIVE:
+                # each is told to every contact, so it is counted as messages to one destination are (requirements
+                # M-10); what puts an app away is never held back
+                means.tries.spend_send(transaction, f"apps of {present.person.id}", Door.SIGN_IN)
             if not rows.change_state(transaction, app.id, before, after, present.now):
                 raise OutOfOrder(Code.APP_CHANGED, due=HOME)
             means.changes.announce(

@@ -181,3 +181,19 @@ def test_a_page_that_does_not_exist_says_so_to_password_managers(one_portal):
 def test_the_address_puts_no_words_into_the_page(one_portal, browser, planted):
     page = browser.get("/authenticators", query_string={"done": planted})
     assert (page.status_code, 'class="note good"' in page.text) == (200, False)
+
+
+def test_a_password_changed_over_and_over_floods_nobody(one_portal, jane, browser):
+    now = PASSWORD
+    for number in range(3):
+        new = f"another fine long passphrase {number}"
+        assert change(browser, current=now, new=new).status_code == 303
+        now = new
+    answer = change(browser, current=now)
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)
+    assert 'id="new_password-error"' in answer.text
+    assert behind.happened(one_portal, jane.id, "authn_password_change") == 3
+    one_portal.base.clock.advance(600)
+    browser.get("/authenticators")
+    one_portal.base.clock.advance(600)
+    assert change(browser, current=now).status_code == 303

@@ -434,3 +434,18 @@ def test_an_independent_authenticator_shows_the_codes_that_are_accepted(one_port
         [oathtool, "--totp", "--base32", key, f"--now=@{now}"], check=True, capture_output=True, text=True
     )
     assert browser.post(NEW, label="Phone", code=said.stdout.strip()).location == HOME
+
+
+def test_ten_apps_a_day_can_be_bound_however_many_are_removed_in_between(one_portal, jane, browser):
+    for number in range(9):  # and the one that she signed in with
+        assert enroll(one_portal, browser, f"Phone {number}")[1].status_code == 303
+        new = next(app for app in apps_of(one_portal, jane) if app.label == f"Phone {number}")
+        browser.get(f"{HOME}/app/{new.id}/remove")
+        assert browser.post(f"{HOME}/app/{new.id}/remove").status_code == 303
+    answer = enroll(one_portal, browser)[1]
+    assert (answer.status_code, "Retry-After" in answer.headers) == (429, True)
+    assert len(apps_of(one_portal, jane)) == 1
+    one_portal.base.clock.advance(86_400)
+    later = one_portal.browser()
+    later.sign_in(one_portal, "jane")
+    assert enroll(one_portal, later)[1].status_code == 303

@@ -276,3 +276,22 @@ def test_what_is_no_code_is_said_at_its_field_and_is_no_try(one_portal, jane, br
     for _ in range(6):
         answer = do(browser, app, "synchronize", code_1=one, code_2=two)
         assert (answer.status_code, f'id="{field}-error"' in answer.text) == (422, True)
+
+
+# ---- messages cost money, and everybody's PINs wait when the hour's are used up
+
+
+def test_an_app_put_away_and_back_over_and_over_floods_nobody_and_putting_away_is_never_held_back(
+    one_portal, jane, browser
+):
+    app = app_of(one_portal, jane)
+    for _ in range(3):
+        assert do(browser, app, "disable").status_code == 303
+        assert do(browser, app, "enable").status_code == 303
+    assert do(browser, app, "disable").status_code == 303
+    answer = do(browser, app, "enable")
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)
+    assert stored(one_portal, jane, app).state is AppState.DISABLED
+    assert do(browser, app, "remove").status_code == 303
+    assert len(behind.queued(one_portal, "notice_app_disabled")) == 4 * 2
+    assert len(behind.queued(one_portal, "notice_app_enabled")) == 3 * 2

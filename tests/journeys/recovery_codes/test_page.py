@@ -154,3 +154,13 @@ def test_the_page_of_authenticators_shows_how_many_are_left_and_offers_new_ones_
     page = other.get("/authenticators").text
     assert "9 of ten are left" in page
     assert f'href="{PAGE}"' in page
+
+
+def test_sets_made_over_and_over_flood_nobody(one_portal, jane, browser):
+    for _ in range(3):
+        assert made(browser)
+        browser.post(f"{PAGE}/saved")
+        browser.get(PAGE)
+    answer = browser.post(PAGE)
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)
+    assert behind.happened(one_portal, jane.id, "recovery_codes_created") == 3
