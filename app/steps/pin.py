@@ -48,15 +48,19 @@ class PinStep:
     """The PIN step of one journey.
 
     ``contacts`` says where a PIN may go, the first choice first; ``at`` is the door that strangers' tries are
-    counted at. ``after`` is the state that a right PIN leads to.
+    counted at. ``after`` is the state that a right PIN leads to. ``own``: they are contacts that the person proved to
+    have, so that messages there may be of the owner's reserve.
     """
 
-    def __init__(self, means: PinMeans, *, course: Course, at: Door, contacts: Contacts, after: str) -> None:
+    def __init__(
+        self, means: PinMeans, *, course: Course, at: Door, contacts: Contacts, after: str, own: bool = True
+    ) -> None:
         self._means = means
         self._course = course
         self._at_door = at
         self._contacts = contacts
         self._after = after
+        self._own = own
 
     def _at(self, cookie: str | None) -> Held:
         return self._means.flows.at(cookie, self._course, PIN)
@@ -95,7 +99,8 @@ class PinStep:
             txn=flow.txn,
             purpose=self._course.purpose,
             contact=contact,
-            door=door_of(transaction, visit, flow, self._at_door, now),
+            # the reserve is that of the destination's owner, and anybody may say that a number is theirs
+            door=door_of(transaction, visit, flow, self._at_door, now) if self._own else self._at_door,
             language=person.language or visit.language,
             now=now,
         )

@@ -58,7 +58,7 @@ class Contacts:
         self._means = means
         self._pins = {
             channel: PinStep(
-                means.pins, course=course, at=Door.SIGN_IN, contacts=self._asked_for, after=State.DONE.value
+                means.pins, course=course, at=Door.SIGN_IN, contacts=self._asked_for, after=State.DONE.value, own=False
             )
             for channel, course in COURSES.items()
         }

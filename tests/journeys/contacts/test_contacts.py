@@ -439,6 +439,22 @@ def test_of_two_removals_at_once_one_contact_stays(portal):
 # ---- removing, and putting first
 
 
+def test_whoever_adds_somebody_elses_phone_cannot_use_up_the_messages_of_its_owner(one_portal, jane):
+    one_portal.add("omar", phone="+15005550010", email=MAIL)
+    browser = one_portal.browser()  # in which he is known: a lane of his own, but not of her phone
+    for _ in range(5):
+        browser.sign_in(one_portal, "omar")
+        ask(browser, PHONE)
+        for _ in range(2):
+            one_portal.base.clock.advance(61)
+            browser.get(CONFIRM)
+            browser.post(f"{CONFIRM}/send")
+        one_portal.base.clock.advance(900)
+    assert len(behind.queued(one_portal)) == 7
+    one_portal.browser().recover_to_pin(one_portal, "jane")
+    assert len(behind.queued(one_portal)) == 8
+
+
 def test_a_removed_contact_is_told_gets_no_pin_and_its_row_stays(one_portal, jane):
     browser = signed_in(one_portal)
     phone = id_of(one_portal, jane, PHONE)
