@@ -210,7 +210,8 @@ class PinStep:
         """Judge a PIN: what ``then`` made of it in the same transaction, the flow as it was counted, and the PIN.
 
         One of the flow's five tries is taken by compare-and-set and one of the person's is counted in SQL, before
-        anything is compared. Raises Wrong, Throttled, OutOfOrder.
+        anything is compared. One that went to a contact that was removed meanwhile is wrong, whatever is typed.
+        Raises Wrong, Throttled, OutOfOrder.
         """
         means = self._means
         held, pin = self._count(cookie)
@@ -227,7 +228,10 @@ class PinStep:
         right = means.pins.matches(pin, txn=flow.txn, purpose=self._course.purpose, typed=digits)
         with means.database.begin() as transaction:
             person = means.claims.required(transaction, flow, self._course)
-            event, reason = (Event.PIN_OK, "") if right else (Event.PIN_FAIL, "wrong")
+            contact = people.contact(transaction, pin.contact_id)
+            gone = contact is None or contact.removed_at is not None
+            right = right and not gone
+            event, reason = (Event.PIN_OK, "") if right else (Event.PIN_FAIL, "removed" if gone else "wrong")
             details: dict[str, object] = {"channel": pin.channel, "contact": pin.contact_id}
             audit.add(transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details))
             if right:

@@ -475,6 +475,29 @@ def test_a_removed_contact_is_told_gets_no_pin_and_its_row_stays(one_portal, jan
     assert "j•••@e•••.org" in other.page.text
 
 
+@pytest.mark.parametrize("journey", ["sign-in", "step-up", "recovery"])
+def test_a_pin_that_went_to_a_phone_is_worth_nothing_once_the_phone_is_removed(one_portal, jane, journey):
+    thief = one_portal.browser()
+    if journey == "sign-in":
+        thief.sign_in_to_verify("jane")
+        thief.post("/sign-in/alternative", channel="sms")
+    elif journey == "step-up":
+        thief.sign_in(one_portal, "jane")
+        thief.get("/step-up")
+        thief.post("/step-up/alternative", channel="sms")
+    else:
+        thief.recover_to_pin(one_portal, "jane")
+    one_portal.deliver()
+    pin = one_portal.last_pin(PHONE)
+    one_portal.base.clock.advance(30)
+    press(signed_in(one_portal), f"{HOME}/phone/{id_of(one_portal, jane, PHONE)}/remove")
+    before = behind.sessions(one_portal, jane.id)
+    thief.get(f"/{journey}/pin")
+    assert thief.post(f"/{journey}/pin", pin=pin).status_code == 422
+    assert behind.sessions(one_portal, jane.id) == before
+    assert behind.happened(one_portal, jane.id, "authn_pin_success") == 0
+
+
 def test_the_last_confirmed_contact_cannot_be_removed(one_portal):
     jane = one_portal.add("jane", email=EMAIL)
     browser = signed_in(one_portal)
