@@ -86,7 +86,7 @@ class Tries:
         def count(transaction: Transaction, history: History) -> tuple[History, Verdict]:
             verdict = rules.spend(history, factor, door, now, codes_at_once=codes_at_once)
             if verdict.allowed and factor is Factor.APP and door is not Door.LANE:
-                self._count_stranger(transaction, now)
+                self._count_stranger(transaction, door, now)
             return (history if again else verdict.history), verdict
 
         verdict = self._rewrite(subject, factor, count)
@@ -118,13 +118,14 @@ class Tries:
                     raise _OvertakenError
                 return result
 
-    def _count_stranger(self, transaction: Transaction, now: int) -> None:
-        hours = _hours(store.lock_text(transaction, _INSTALLATION, _STRANGERS))
+    def _count_stranger(self, transaction: Transaction, door: Door, now: int) -> None:
+        # each door by itself: failed recoveries, for which a User ID suffices, never close sign-in (security rule 1)
+        hours = _hours(store.lock_text(transaction, _at(door), _STRANGERS))
         if rules.total_of_day(hours, now) >= self._strangers_per_day:
             # somebody tries codes all over the installation: for the operator, not only for a log to be read later
-            log.error("stranger_failures_at_their_cap", most=self._strangers_per_day)
+            log.error("stranger_failures_at_their_cap", most=self._strangers_per_day, door=door.value)
             raise Throttled(Code.SPRAYING, retry_after=rules.until_less(hours, now))
-        store.write_text(transaction, _INSTALLATION, _STRANGERS, json.dumps(rules.count_hour(hours, now)))
+        store.write_text(transaction, _at(door), _STRANGERS, json.dumps(rules.count_hour(hours, now)))
 
     def succeed(self, transaction: Transaction, spent: Spent) -> None:
         """The try was right: take it back and end the run of failures, in the caller's transaction."""
@@ -137,11 +138,11 @@ class Tries:
 
     def _uncount_stranger(self, transaction: Transaction, spent: Spent) -> None:
         if spent.factor is Factor.APP and spent.door is not Door.LANE:
-            hours = _hours(store.lock_text(transaction, _INSTALLATION, _STRANGERS))
+            hours = _hours(store.lock_text(transaction, _at(spent.door), _STRANGERS))
             hour = spent.at // 3_600
             if hours.get(hour):
                 hours[hour] -= 1
-            store.write_text(transaction, _INSTALLATION, _STRANGERS, json.dumps(hours))
+            store.write_text(transaction, _at(spent.door), _STRANGERS, json.dumps(hours))
 
     def take_back(self, spent: Spent) -> None:
         """The try could not be judged after all, through no fault of its own."""
@@ -286,6 +287,11 @@ def _row(subject: Subject) -> str:
     if subject.person_id is not None:
         return str(subject.person_id)
     return f"spare:{int(subject.key[:8], 16) % _SPARE_ROWS}"
+
+
+def _at(door: Door) -> str:
+    """The row of what the whole installation counts at a door."""
+    return _INSTALLATION if door is Door.RECOVERY else f"{_INSTALLATION}:{door.value}"
 
 
 def _hours(text: str) -> dict[int, int]:

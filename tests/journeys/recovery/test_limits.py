@@ -497,6 +497,30 @@ def test_above_the_installations_limit_of_a_day_strangers_codes_are_no_longer_ju
         assert at_token(portal, "p0").post(TOKEN, code=portal.code("p0")).status_code == 303
 
 
+def test_what_strangers_tried_in_recovery_closes_sign_in_to_nobody(sqlite_database, valkey_url, clock, keyring):
+    with opened(sqlite_database, valkey_url, clock, keyring, limit_stranger_failures_per_day=10) as portal:
+        portal.add("jane", phone=PHONE, email=EMAIL)
+        for number in range(11):
+            answer = at_token(portal, f"nobody{number}").post(TOKEN, code="123456")
+        assert answer.status_code == 429
+        portal.browser().sign_in(portal, "jane")
+
+
+def test_what_was_tried_at_sign_in_closes_recovery_to_nobody(sqlite_database, valkey_url, clock, keyring):
+    with opened(sqlite_database, valkey_url, clock, keyring, limit_stranger_failures_per_day=4) as portal:
+        portal.add("jane", phone=PHONE, email=EMAIL)
+        portal.add("omar", email="omar@example.org")
+        browser = portal.browser()
+        browser.sign_in_to_verify("omar")
+        for _ in range(4):
+            assert browser.post("/sign-in/verify", code=portal.wrong_code("omar")).status_code == 422
+        portal.add("ines", email="ines@example.org")
+        other = portal.browser()
+        other.sign_in_to_verify("ines")
+        assert other.post("/sign-in/verify", code=portal.code("ines")).status_code == 429
+        assert at_token(portal, "jane").post(TOKEN, code=portal.code("jane")).status_code == 303
+
+
 # ---- what could not be judged was no try
 
 

@@ -123,6 +123,7 @@ def test_a_busy_hasher_takes_no_try_of_the_persons_or_the_installations(one_port
         assert browser.post(CODE, code=codes[0]).status_code == 503
     with one_portal.base.database.read() as looking:
         assert one_portal.means.tries.failures_today(looking, jane.id, Factor.APP) == 0
-    [counted] = [row[2] for row in behind.tables(one_portal)["attempts"] if row[:2] == ("installation", "strangers")]
+    strangers = ("installation:sign_in", "strangers")
+    [counted] = [row[2] for row in behind.tables(one_portal)["attempts"] if row[:2] == strangers]
     assert sum(json.loads(counted).values()) == 0
     assert browser.post(CODE, code=codes[0]).status_code == 303
