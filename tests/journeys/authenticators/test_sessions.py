@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.journeys.operations.service import Housekeeping
 from tests.journeys import behind
 from tests.journeys.authenticators.conftest import EMAIL
 
@@ -137,3 +138,13 @@ def test_a_session_that_ended_is_not_put_off(one_portal, browser):
     answer = browser.post("/sessions/extend")
     assert (answer.status_code, 'href="/sign-in"' in answer.text) == (409, True)
     assert browser.post("/sessions/extend", token=False).status_code == 400
+
+
+def test_a_session_whose_time_is_over_leaves_no_address_and_no_browser_behind(one_portal, browser):
+    tidy = Housekeeping(one_portal.base.database, one_portal.base.clock).tidy
+    one_portal.base.clock.advance(28_800)
+    tidy()
+    assert len(behind.tables(one_portal)["sessions"]) == 1
+    one_portal.base.clock.advance(1)
+    tidy()
+    assert behind.tables(one_portal)["sessions"] == []
