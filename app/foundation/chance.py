@@ -1,5 +1,6 @@
 """The only place that draws random values. Everything else is given a Chance."""
 
+import re
 import secrets
 from typing import Protocol
 
@@ -40,3 +41,11 @@ class SystemChance:
 
     def fraction(self) -> float:
         return secrets.randbelow(2**53) / 2**53
+
+
+def is_name(text: str) -> bool:
+    """Whether what somebody sent can be a ``name`` at all; a database may refuse to be asked for anything else."""
+    return _NAME.fullmatch(text) is not None
+
+
+_NAME = re.compile(r"[0-9a-f]{32}")

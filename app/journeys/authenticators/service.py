@@ -7,6 +7,7 @@ from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.totp import store as apps
 from app.factors.totp.model import App, AppState
+from app.foundation.chance import is_name
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Ephemeral
 from app.foundation.refusals import Code, OutOfOrder, Throttled, Unavailable, Wrong
@@ -297,7 +298,7 @@ class OwnSessions:
     def end(self, visit: Visit, present: Present, name: str) -> None:
         """End one session of one's own. Raises OutOfOrder where it had ended."""
         with self._database.begin() as transaction:
-            if not sessions.end_named(transaction, present.person.id, name):
+            if not (is_name(name) and sessions.end_named(transaction, present.person.id, name)):
                 raise OutOfOrder(Code.NOTHING_TO_END, due="/sessions")
             audit.add(transaction, _own(Event.SESSION_ENDED, visit, present, {"session": name, "sessions": 1}))
 

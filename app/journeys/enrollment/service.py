@@ -7,6 +7,7 @@ from app.factors.totp import store as rows
 from app.factors.totp.model import App, AppState
 from app.factors.totp.rules import WAIT
 from app.factors.totp.service import AuthenticatorApps, codes_at_once
+from app.foundation.chance import is_name
 from app.foundation.refusals import Code, OutOfOrder, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
@@ -99,7 +100,7 @@ class OwnApps:
         )
 
     def _own(self, transaction: Transaction, present: Present, app_id: str, states: tuple[AppState, ...]) -> App:
-        app = rows.find(transaction, present.person.id, app_id)
+        app = rows.find(transaction, present.person.id, app_id) if is_name(app_id) else None
         if app is None:
             raise NoSuchAppError
         if app.state not in states:

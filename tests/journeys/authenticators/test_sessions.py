@@ -148,3 +148,14 @@ def test_a_session_whose_time_is_over_leaves_no_address_and_no_browser_behind(on
     one_portal.base.clock.advance(1)
     tidy()
     assert behind.tables(one_portal)["sessions"] == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0", "\ud800".encode("utf-8", "surrogatepass"), "x" * 5_000])
+def test_a_name_that_no_session_can_have_ends_nothing(portal, name):
+    jane = portal.add("jane", email=EMAIL)
+    browser = portal.browser()
+    browser.sign_in(portal, "jane")
+    browser.get(LIST)
+    for field in ("name", "forget"):
+        assert browser.post(LIST, **{field: name}).status_code == 409
+    assert len(behind.sessions(portal, jane.id)) == 1

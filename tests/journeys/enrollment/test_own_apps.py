@@ -295,3 +295,16 @@ def test_an_app_put_away_and_back_over_and_over_floods_nobody_and_putting_away_i
     assert do(browser, app, "remove").status_code == 303
     assert len(behind.queued(one_portal, "notice_app_disabled")) == 4 * 2
     assert len(behind.queued(one_portal, "notice_app_enabled")) == 3 * 2
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_path_that_no_database_would_take_is_a_page_that_does_not_exist(portal, deed):
+    portal.add("jane", phone=PHONE, email=EMAIL)
+    browser = portal.browser()
+    browser.sign_in(portal, "jane")
+    browser.get("/sessions")
+    token = browser.token()
+    for name in ("%00", "a%00", "%ff", "a" * 4_000):
+        assert browser.get(f"{HOME}/app/{name}/{deed}").status_code == 404, name
+        fields = {"label": "x", "code_1": "123456", "code_2": "654321"}
+        assert browser.post(f"{HOME}/app/{name}/{deed}", csrf_token=token, **fields).status_code == 404, name
