@@ -69,7 +69,8 @@ class PasswordStep:
         now = self._clock.now()
         event, reason = (Event.SIGN_IN_PASSWORD_OK, "") if right else (Event.SIGN_IN_FAIL, "wrong_password")
         with self._database.begin() as transaction:
-            audit.add_if_known(transaction, own_record(event, flow, visit, now, right=right, reason=reason))
+            if right or not again:  # counted once, written down once: strangers must not bury what the owner looks for
+                audit.add_if_known(transaction, own_record(event, flow, visit, now, right=right, reason=reason))
             if right and person is not None and record is not None:
                 self._tries.succeed(transaction, spent)
                 result = then(transaction, person, now)

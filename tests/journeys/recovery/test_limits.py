@@ -336,6 +336,15 @@ def test_the_same_wrong_password_counts_once_and_is_hashed_every_time(one_portal
     assert answers == [422, 422, 422, 422, 429]
 
 
+def test_the_same_wrong_password_is_written_down_once_and_buries_nothing_that_the_owner_looks_for(one_portal, jane):
+    browser = at_sign_in(one_portal)
+    for _ in range(10):
+        assert browser.post(SIGN_IN, password="the same wrong one").status_code == 422
+    assert behind.happened(one_portal, jane.id, "authn_login_fail") == 1
+    assert browser.post(SIGN_IN, password="another wrong one").status_code == 422
+    assert behind.happened(one_portal, jane.id, "authn_login_fail") == 2
+
+
 def test_the_same_wrong_password_counts_again_from_elsewhere_and_after_an_hour(one_portal, jane):
     with one_portal.base.database.read() as looking:
         assert one_portal.means.tries.standing(looking, jane.id, Factor.PASSWORD).consecutive == 0
