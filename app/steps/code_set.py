@@ -8,14 +8,17 @@ from app.factors.recovery_code.model import Standing
 from app.factors.recovery_code.service import WAITING, RecoveryCodes
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Ephemeral
+from app.foundation.refusals import Code, OutOfOrder
 from app.foundation.secretbox import Keyring, Unreadable
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.records.attempts.model import Door
 from app.records.attempts.service import Tries
 from app.records.audit.model import Event
+from app.records.people import store as people
 from app.records.people.model import Person
 from app.steps.change import Changes
+from app.steps.presence import SIGN_IN_PAGE
 
 SHOWN = 600  # seconds that a new set can be read, by whoever made it
 _PURPOSE = "recovery-codes-shown"
@@ -47,7 +50,7 @@ class CodeSets:
         """Make a set for somebody, tell every contact, and keep it to be shown.
 
         Counted, before anything is hashed, as messages to one destination are, because every contact is told of it
-        (requirements M-10). Raises Throttled, Unavailable, StoreAway.
+        (requirements M-10). Raises Throttled, Unavailable, StoreAway; OutOfOrder where the person's stamp moved on.
         ``first``: at activation there is no waiting time. ``stolen``: the earlier set serves nothing any more.
         """
         with self._database.begin() as transaction:
@@ -55,6 +58,11 @@ class CodeSets:
         new = self._codes.draw()
         now = self._clock.now()
         with self._database.begin() as transaction:
+            # ten hashes took a while: a recovery in between ended whoever asked, and one set is made after the other
+            people.hold(transaction, person.id)
+            present = people.get(transaction, person.id)
+            if present is None or present.stamp != person.stamp:
+                raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
             made = self._codes.bind(
                 transaction,
                 person_id=person.id,

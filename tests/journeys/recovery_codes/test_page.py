@@ -1,6 +1,7 @@
 """The page of the recovery codes: ten new ones, shown once (T-18, A-09, security rule 6)."""
 
 import re
+import threading
 
 import pytest
 
@@ -164,3 +165,31 @@ def test_sets_made_over_and_over_flood_nobody(one_portal, jane, browser):
     answer = browser.post(PAGE)
     assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (429, True)
     assert behind.happened(one_portal, jane.id, "recovery_codes_created") == 3
+
+
+def test_a_set_that_was_asked_for_before_a_recovery_is_not_made_after_it(one_portal, jane, browser, monkeypatch):
+    """Ten hashes take a while, and longer where the hasher is busy."""
+    codes = one_portal.add_codes(jane)
+    draw = one_portal.means.codes.draw
+
+    def recover():
+        owner = one_portal.browser()
+        one_portal.base.clock.advance(30)
+        owner.recover_to_password(one_portal, "jane", PHONE)
+        owner.post("/recovery/password", new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
+
+    def slowly():
+        new = draw()
+        recovering = threading.Thread(target=recover)
+        recovering.start()
+        recovering.join(60)
+        return new
+
+    monkeypatch.setattr(one_portal.means.codes, "draw", slowly)
+    assert browser.post(PAGE, stolen="yes").status_code == 409
+    assert behind.happened(one_portal, jane.id, "recovery_codes_created") == 0
+    one_portal.base.clock.advance(30)
+    later = one_portal.browser()
+    later.sign_in_to_verify("jane", NEW_PASSWORD)
+    later.get("/sign-in/code")
+    assert later.post("/sign-in/code", code=codes[0]).status_code == 303
