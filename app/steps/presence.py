@@ -84,8 +84,15 @@ class Presence:
     def enter(
         self, transaction: Transaction, visit: Visit, person: Person, proofs: tuple[SessionProof, ...]
     ) -> Entered:
-        """Begin a session with the caller's transaction. With two factors the browser is known from then on."""
+        """Begin a session with the caller's transaction. With two factors the browser is known from then on.
+
+        Raises OutOfOrder where the person's stamp moved on: the proofs were judged before a recovery, which ends
+        what is known.
+        """
         now = self._clock.now()
+        present = people.get(transaction, person.id)
+        if present is None or not _current(present, person.stamp):
+            raise OutOfOrder(Code.FLOW_EXPIRED, due=SIGN_IN_PAGE)
         cookie = self._chance.token()
         session = Session(
             id=fingerprint(cookie),
@@ -200,7 +207,11 @@ class Presence:
 
 
 def _same(session: Session, person: Person) -> bool:
-    return person.status is Status.ACTIVE and person.stamp == session.stamp
+    return _current(person, session.stamp)
+
+
+def _current(person: Person, stamp: str) -> bool:
+    return person.status is Status.ACTIVE and person.stamp == stamp
 
 
 def _record(event: Event, session: Session, visit: Visit, now: int, details: dict[str, Any]) -> Record:
