@@ -118,8 +118,11 @@ class Presence:
         audit.add(transaction, _record(Event.SIGN_IN_OK, session, visit, now, details))
         return Entered(cookie, known)
 
-    def present(self, cookie: str | None, visit: Visit) -> Present:
-        """Who is signed in with this cookie. Raises OutOfOrder where nobody is."""
+    def present(self, cookie: str | None, visit: Visit, *, used: bool = True) -> Present:
+        """Who is signed in with this cookie. Raises OutOfOrder where nobody is.
+
+        ``used`` False where a script asks and nobody did anything: that does not put the idle end off.
+        """
         now = self._clock.now()
         if not cookie:
             raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
@@ -129,15 +132,15 @@ class Presence:
         alive = session is not None and session.living(now)
         if session is None or person is None or not alive or not _same(session, person):
             raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
-        if session.seen_at <= now - SEEN_EVERY:
+        if used and session.seen_at <= now - SEEN_EVERY:
             with self._database.begin() as transaction:
                 store.touch(transaction, session.id, visit.address, now)
             session = replace(session, seen_at=now)
         return Present(session, person, now)
 
-    def full(self, cookie: str | None, visit: Visit) -> Present:
+    def full(self, cookie: str | None, visit: Visit, *, used: bool = True) -> Present:
         """The same where two factors are asked for: a mailed PIN opens less (requirements B-03)."""
-        present = self.present(cookie, visit)
+        present = self.present(cookie, visit, used=used)
         if present.session.level < 2:
             raise OutOfOrder(Code.LOWER_LEVEL, due=STEP_UP_PAGE)
         return present

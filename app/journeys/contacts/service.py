@@ -128,9 +128,11 @@ class Contacts:
             return ()
         return (contact,) if contact.removed_at is None and contact.pending_until > now else ()
 
-    def pin_page(self, visit: Visit, session: str | None, task: str | None, channel: Channel) -> PinPage:
-        """Everything true about the PIN now."""
-        self._own(self._means.presence.full(session, visit), task, channel)
+    def pin_page(
+        self, visit: Visit, session: str | None, task: str | None, channel: Channel, *, used: bool = True
+    ) -> PinPage:
+        """Everything true about the PIN now. ``used`` False: a script asks."""
+        self._own(self._means.presence.full(session, visit, used=used), task, channel)
         return self._pins[channel].page(task)
 
     def send(self, visit: Visit, session: str | None, task: str | None, channel: Channel) -> None:

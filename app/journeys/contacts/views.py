@@ -107,7 +107,8 @@ def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
 
     @doors.get(paths["status_at"], endpoint=f"{kind.name}_status")
     def status() -> Response:
-        return jsonify(contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel).status())
+        shown = contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel, used=False)
+        return jsonify(shown.status())
 
 
 def _changing(doors: Blueprint, kind: _Kind, contacts: Contacts, presence: Presence) -> None:

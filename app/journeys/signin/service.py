@@ -358,9 +358,9 @@ class StepUp:
             return False
         return bool(held.flow.notes.get("session") == present.session.id)
 
-    def pin_page(self, visit: Visit, session: str | None, task: str | None) -> PinPage:
-        """Everything true about the PIN now."""
-        self._own(self._presence.present(session, visit), task)
+    def pin_page(self, visit: Visit, session: str | None, task: str | None, *, used: bool = True) -> PinPage:
+        """Everything true about the PIN now. ``used`` False: a script asks."""
+        self._own(self._presence.present(session, visit, used=used), task)
         return self._pins.page(task)
 
     def _own(self, present: Present, task: str | None) -> None:

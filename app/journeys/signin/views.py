@@ -262,7 +262,7 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
 
     @doors.get("/step-up/pin/status")
     def status() -> Response:
-        return jsonify(step_up.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK)).status())
+        return jsonify(step_up.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), used=False).status())
 
     return doors
 

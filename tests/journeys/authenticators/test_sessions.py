@@ -159,3 +159,19 @@ def test_a_name_that_no_session_can_have_ends_nothing(portal, name):
     for field in ("name", "forget"):
         assert browser.post(LIST, **{field: name}).status_code == 409
     assert len(behind.sessions(portal, jane.id)) == 1
+
+
+@pytest.mark.parametrize("page", ["/step-up", "/authenticators/phone/new"])
+def test_a_page_that_was_left_open_and_asks_by_itself_does_not_put_the_idle_end_off(one_portal, browser, page):
+    browser.get(page)
+    if page == "/step-up":
+        browser.post("/step-up/alternative", channel="sms")
+        status = "/step-up/pin/status"
+    else:
+        browser.post(page, phone="+447700900123")
+        status = f"{page}/confirm/pin/status"
+    for _ in range(14):
+        one_portal.base.clock.advance(60)
+        assert browser.get(status).status_code == 200
+    one_portal.base.clock.advance(60)
+    assert browser.get("/profile").location == "/sign-in"
