@@ -175,8 +175,12 @@ class Tries:
     # ---- sending: the same counters, keyed by the destination
 
     def spend_send(self, transaction: Transaction, destination: str, door: Door) -> None:
-        """Count one message to a destination, with the transaction that enqueues it. Raises Throttled."""
-        row = f"to:{self._keyring.mac_hex('destination', destination, key=self._keyring.oldest)[:48]}"
+        """Count one message to a destination, with the transaction that enqueues it. Raises Throttled.
+
+        In whatever letters it is written: one mailbox is one destination (security rule 3).
+        """
+        digest = self._keyring.mac_hex("destination", destination.lower(), key=self._keyring.oldest)
+        row = f"to:{digest[:48]}"
         verdict = rules.spend(store.lock(transaction, row, Factor.SEND), Factor.SEND, door, self._clock.now())
         if not verdict.allowed:
             raise Throttled(Code.TOO_MANY_MESSAGES, retry_after=verdict.retry_after)

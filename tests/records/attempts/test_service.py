@@ -146,6 +146,14 @@ def test_messages_are_counted_by_destination_whoever_asks(tries, database):
         assert "4917012345" not in str(looking.execute(store.attempts.select()).fetchall())
 
 
+def test_a_mailbox_is_one_destination_in_whatever_letters_it_is_written(tries, database):
+    with database.begin() as transaction:
+        for written in ("jane@example.org", "Jane@example.org", "JANE@example.org"):
+            tries.spend_send(transaction, written, Door.SIGN_IN)
+        with pytest.raises(Throttled):
+            tries.spend_send(transaction, "jAne@example.org", Door.SIGN_IN)
+
+
 def test_an_address_block_starts_so_many_flows_in_ten_minutes(ephemeral, clock):
     limits = AddressLimits(ephemeral, clock, starts=60, tries=300)
     for _ in range(60):
