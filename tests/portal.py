@@ -110,7 +110,7 @@ class Portal:
             sent = build_steps(self.base, self.means).invitations.send(transaction, person, "en", self.base.clock.now())
         assert sent is not None
         self.deliver()
-        found = re.search(r"http://localhost(/activate/\S+)", self.mailbox.to(email)[-1].text)
+        found = re.search(r"https?://[^/]+(/activate/\S+)", self.mailbox.to(email)[-1].text)
         assert found
         return Guest(person, found[1], sent[1])
 
