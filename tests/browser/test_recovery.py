@@ -1,5 +1,6 @@
 """The whole recovery on the real portal, in a real browser, with codes of an independent authenticator."""
 
+import re
 import time
 
 import pytest
