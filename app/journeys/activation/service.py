@@ -309,13 +309,18 @@ class Activation:
         )
 
     def make_codes(self, visit: Visit, cookie: str | None) -> None:
-        """Make ten; the earlier ones are void. They serve at once, unless those had to wait themselves (rule 6)."""
+        """Make ten; the earlier ones are void. They serve at once, unless those had to wait themselves (rule 6).
+
+        Raises OutOfOrder where some are shown: a second press would void what was just read.
+        """
         self._limits.attempt(visit)
         flow = self.at(cookie, State.CODES)
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
             self._living(looking, flow)
             earlier = self._code_sets.standing(looking, person)
+        if self._code_sets.shown(flow.txn, earlier):
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.CODES))
         first = earlier is None or earlier.usable_from == earlier.made_at
         self._code_sets.make(visit, person, flow.txn, first=first)
 

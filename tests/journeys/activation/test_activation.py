@@ -261,6 +261,8 @@ def test_the_codes_are_made_by_a_button_and_shown_on_that_device_alone(one_porta
     assert browser.post("/activate/codes/saved").status_code == 409
     assert browser.post("/activate/codes").location == "/activate/codes"
     assert len(behind.shown_codes(browser.get("/activate/codes").text)) == 10
+    assert browser.post("/activate/codes").status_code == 409  # it would void what was just read
+    assert len(behind.shown_codes(browser.get("/activate/codes").text)) == 10
     other = again(one_portal, nina)
     assert other.post("/activate/resume", password=NEW_PASSWORD).location == "/activate/codes"
     assert behind.shown_codes(other.get("/activate/codes").text) == []
