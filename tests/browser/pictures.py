@@ -73,7 +73,7 @@ def _demo(browser: Browser, address: str, path: Path) -> None:
     visitor.choose(_NEW)
     visitor.at("/recovery/done")
     expect(desk.page.locator("[data-inbox=sms] li")).to_have_count(2)
-    expect(desk.page.locator("[data-inbox=email] li")).to_have_count(1)
+    expect(desk.page.locator("[data-inbox=email] li")).to_have_count(2)  # with the invitation
     desk.page.reload()  # so that nothing is marked as new
     _take(desk, path, ".phone")
 
