@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.cli import _Progress
+from app.cli.importing import Progress
 from app.foundation.settings import ROOT
 from app.foundation.sql import Database
 from app.records.people import store as people
@@ -241,7 +241,7 @@ def test_a_terminal_gets_a_bar_with_share_and_rate(operator, tmp_path):
 
 
 def test_without_a_terminal_an_import_tells_every_ten_seconds_how_far_it_is(clock, capsys):
-    bar = _Progress(clock, size=1_000)
+    bar = Progress(clock, size=1_000)
     for read, rows in ((100, 10), (200, 20), (300, 30)):
         clock.advance(6)
         bar.show(read, rows)

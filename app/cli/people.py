@@ -1,0 +1,222 @@
+"""`keyturn user …`: make people, look at them, help them."""
+
+import io
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from app.cli.door import json_option, json_text
+from app.cli.house import open_house, read_settings
+from app.cli.importing import import_
+
+if TYPE_CHECKING:
+    from app.journeys.administration.model import LockShown, Made, Shown
+
+_PASSWORD_BYTES = 8_192
+
+
+@click.group()
+def user() -> None:
+    """Make people, look at them, unlock and unfreeze them."""
+
+
+@user.command("create")
+@click.argument("user_id")
+@click.option("--first-name", default="")
+@click.option("--last-name", default="")
+@click.option("--email", default="")
+@click.option("--phone", default="", help="E.164, such as +12025550123.")
+@click.option("--contacts-verified", is_flag=True, help="Both are known to be theirs, and count at once.")
+@click.option("--role", default="member", show_default=True, help="member, support or administrator")
+@click.option("--organization", default="default", show_default=True)
+@click.option("--password", "ask", is_flag=True, help="Ask for a temporary password.")
+@click.option("--password-stdin", "read", is_flag=True, help="Read a temporary password from standard input.")
+@click.option("--keep-password", is_flag=True, help="They chose the password themselves; it need not be changed.")
+@click.option("--app", is_flag=True, help="Bind an authenticator app; its QR code is shown once.")
+@json_option
+def create(
+    user_id: str, *, ask: bool, read: bool, keep_password: bool, app: bool, as_json: bool, **fields: object
+) -> None:
+    """Make one person."""
+    if ask and read:
+        raise click.UsageError("--password and --password-stdin exclude each other")
+    if keep_password and not (ask or read):
+        raise click.UsageError("--keep-password needs a password")
+    settings = read_settings()
+    password = _password_from(sys.stdin.buffer) if read else ""
+    if ask:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    with open_house(settings, prepare=True) as house:
+        made = house.people.create(
+            {"user_id": user_id, "password": password, **fields}, app=app, temporary=not keep_password
+        )
+    if as_json:
+        told: dict[str, object] = {"user_id": made.person.user_id, "name": made.person.name}
+        click.echo(json_text({**told, "otpauth_uri": made.uri} if made.uri else told))
+        return
+    click.echo(f"made {made.person.name} ({made.person.user_id}), {fields['role']} of {fields['organization']}")
+    if made.uri:
+        _show_app(made)
+
+
+def _password_from(stream: IO[bytes]) -> str:
+    typed = stream.read(_PASSWORD_BYTES + 1)
+    if len(typed) > _PASSWORD_BYTES:
+        raise click.ClickException("the password is too long")
+    try:
+        password = typed.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.ClickException("the password is not UTF-8") from None
+    if not password:
+        raise click.ClickException("there is no password on standard input")
+    return password
+
+
+def _show_app(made: "Made") -> None:
+    import qrcode
+
+    code = qrcode.QRCode(border=2)
+    code.add_data(made.uri)
+    picture = io.StringIO()
+    code.print_ascii(out=picture, invert=True)
+    click.echo("\nFor the authenticator app, shown this once:")
+    with suppress(UnicodeEncodeError):  # a terminal without block characters still gets the link
+        click.echo(picture.getvalue())
+    click.echo(made.uri)
+
+
+@user.command("show")
+@click.argument("user_id")
+@json_option
+def show(user_id: str, *, as_json: bool) -> None:
+    """Show how somebody stands: state, contacts, factors, locks, what happened last. Never a secret."""
+    with open_house(read_settings(), prepare=False) as house:
+        shown = house.people.show(user_id)
+    if as_json:
+        click.echo(json_text(_shown_json(shown)))
+        return
+    person, now = shown.person, shown.now
+    click.echo(f"{person.user_id}   {person.name}   {person.status.value}   made {moment(person.created_at)}")
+    for name, role, primary in shown.organizations:
+        click.echo(f"  organization  {name}, {role}{' (home)' if primary else ''}")
+    for contact in shown.contacts:
+        state = "usable" if contact.usable else "waiting" if contact.confirmed else "not confirmed"
+        click.echo(f"  {contact.channel:<13} {contact.masked}   {state}")
+    if shown.password is None:
+        click.echo("  password      none")
+    else:
+        owed = "compromised, " if shown.password.compromised else "temporary, " if shown.password.must_change else ""
+        imported = ", imported" if shown.password.imported else ""
+        click.echo(f"  password      {owed}set {moment(shown.password.changed_at)}{imported}")
+    for app in shown.apps:
+        used = f"last used {moment(app.last_used_at)}" if app.last_used_at else "never used"
+        state = f"counts from {moment(app.usable_from)}" if app.usable_from > now else app.state
+        click.echo(f"  app           {app.label!r}   {state}   bound {moment(app.bound_at)}   {used}")
+    if not shown.apps:
+        click.echo("  app           none")
+    for lock in shown.locks:
+        click.echo(f"  {lock.factor.value + ' tries':<13} {_lock(lock, now)}")
+    for event in shown.events:
+        about = " ".join(part for part in (event.outcome, event.reason, event.address, f"by {event.actor}") if part)
+        click.echo(f"  {moment(event.at)}  {event.event.value}  {about}")
+
+
+def _lock(lock: "LockShown", now: int) -> str:
+    run = f"{lock.consecutive} wrong in a row" if lock.consecutive else "none wrong"
+    if lock.disabled:
+        return f"closed: {run}; has to be bound again"
+    if lock.closed_to_strangers:
+        return f"closed to unknown browsers: {run}"
+    if lock.blocked_until > now:
+        return f"waits until {moment(lock.blocked_until)}: {run}"
+    return run
+
+
+def moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _shown_json(shown: "Shown") -> dict[str, object]:
+    person = shown.person
+    return {
+        "user_id": person.user_id,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "status": person.status.value,
+        "created_at": person.created_at,
+        "organizations": [
+            {"name": name, "role": role, "is_primary": primary} for name, role, primary in shown.organizations
+        ],
+        "contacts": [asdict(contact) for contact in shown.contacts],
+        "password": asdict(shown.password) if shown.password else None,
+        "apps": [asdict(app) for app in shown.apps],
+        "locks": [asdict(lock) for lock in shown.locks],
+        "events": [
+            {
+                "at": event.at,
+                "event": event.event.value,
+                "outcome": event.outcome,
+                "reason": event.reason,
+                "actor": event.actor,
+                "address": event.address,
+                "details": event.details,
+            }
+            for event in shown.events
+        ],
+    }
+
+
+@user.command("invite")
+@click.argument("user_id")
+@json_option
+def invite(user_id: str, *, as_json: bool) -> None:
+    """Mail somebody the link with which they activate their account; it is good for 72 hours.
+
+    Where no phone is filed an activation code is shown once, to be handed over.
+    """
+    with open_house(read_settings(), prepare=False) as house:
+        done = house.people.invite(user_id)
+    if as_json:
+        click.echo(json_text(asdict(done)))
+        return
+    click.echo(f"invited: the link goes to {done.destination}")
+    if done.activation_code:
+        click.echo(f"activation code, to be handed over, shown only now: {done.activation_code}")
+
+
+@user.command("unlock")
+@click.argument("user_id")
+@click.option("--reason", required=True, help="Why; it is written down, and shown to the person.")
+@json_option
+def unlock(user_id: str, *, reason: str, as_json: bool) -> None:
+    """End the waits of password, app and PIN. The person is told on every channel."""
+    with open_house(read_settings(), prepare=False) as house:
+        done = house.people.unlock(user_id, reason)
+    if as_json:
+        click.echo(json_text({"cleared": list(done.cleared), "left": list(done.left), "told": list(done.told)}))
+        return
+    click.echo(f"unlocked: {', '.join(done.cleared) or 'nothing was locked'}")
+    if done.left:
+        click.echo(f"still closed, to be bound again: {', '.join(done.left)}")
+    click.echo(f"told: {', '.join(done.told) or 'nobody, there is no confirmed contact'}")
+
+
+@user.command("unfreeze")
+@click.argument("user_id")
+@click.option("--reason", required=True, help="Why; it is written down, and shown to the person.")
+@json_option
+def unfreeze(user_id: str, *, reason: str, as_json: bool) -> None:
+    """Open a frozen account again, with everything as it is now. The person is told on every channel."""
+    with open_house(read_settings(), prepare=False) as house:
+        told = house.people.unfreeze(user_id, reason)
+    if as_json:
+        click.echo(json_text({"told": list(told)}))
+        return
+    click.echo(f"open again; told: {', '.join(told) or 'nobody, there is no confirmed contact'}")
+
+
+user.add_command(import_)
