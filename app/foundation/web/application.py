@@ -103,6 +103,13 @@ def render(template: str, context: dict[str, Any], status: int = 200) -> Respons
     return make_response(render_template(template, **context), status)
 
 
+def show(template: str, context: dict[str, Any], refusal: Refusal | None = None) -> Response:
+    """A page that has a form, as it is or with what was wrong."""
+    if refusal is None:
+        return render(template, {"errors": {}, **context})
+    return refuse_with(template, refusal, context)
+
+
 def as_file(text: str, name: str) -> Response:
     """A text to be saved."""
     response = make_response(text)
@@ -123,13 +130,21 @@ def refuse_with(template: str, refusal: Refusal, context: dict[str, Any]) -> Res
     return response
 
 
+def go_to(path: str, name: str = "", cookie: str | None = None) -> Response:
+    """On to another page of ours, with a cookie where there is one to write."""
+    response = make_response(redirect(path, 303))
+    if cookie is not None:
+        write_cookie(response, name, cookie)
+    return response
+
+
 def go_on(otherwise: str) -> Response:
     """To the page that was asked for before a proof was due, or else to ``otherwise``."""
     wanted = read_cookie(NEXT)
-    response = redirect(pages.own_page(wanted) if wanted else otherwise, 303)
+    response = go_to(pages.own_page(wanted) if wanted else otherwise)
     if wanted:
-        clear_cookie(response, NEXT)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+        clear_cookie(response, NEXT)
+    return response
 
 
 def is_this_machine(host: str) -> bool:
@@ -278,11 +293,9 @@ def _is_page() -> bool:
 
 def _to_what_is_due(refusal: OutOfOrder) -> Response:
     """Where a GET out of order goes. What a proof is due for is remembered by the browser itself."""
-    response = redirect(refusal.due, 303)
-    if refusal.code in _COME_BACK:
-        asked = request.full_path if request.query_string else request.path
-        write_cookie(response, NEXT, asked)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+    if refusal.code not in _COME_BACK:
+        return go_to(refusal.due)
+    return go_to(refusal.due, NEXT, request.full_path if request.query_string else request.path)
 
 
 def _error_page(status: int, *, code: str = "", retry_after: int = 0, due: str = "") -> Response:
@@ -337,4 +350,16 @@ def _refuse(app: Flask) -> None:
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
-__all__ = ["FORWARDING", "Code", "build", "go_on", "is_this_machine", "refuse_with", "remember", "render", "visit"]
+__all__ = [
+    "FORWARDING",
+    "Code",
+    "build",
+    "go_on",
+    "go_to",
+    "is_this_machine",
+    "refuse_with",
+    "remember",
+    "render",
+    "show",
+    "visit",
+]

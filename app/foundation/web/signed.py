@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from flask import Response
 
 from app.foundation.refusals import Refusal
-from app.foundation.web.application import refuse_with, render
+from app.foundation.web.application import show
 
 
 class SignedIn(Protocol):
@@ -30,6 +30,4 @@ def render_signed(
 ) -> Response:
     """A page in the frame, as it is or with what was wrong."""
     framed = {"signed": present, "idle_at": datetime.fromtimestamp(present.idle_at, UTC), **context}
-    if refusal is None:
-        return render(template, {"errors": {}, **framed})
-    return refuse_with(template, refusal, framed)
+    return show(template, framed, refusal)

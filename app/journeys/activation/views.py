@@ -1,13 +1,12 @@
 """The pages under /activate. The link's page shows; only its button begins anything."""
 
 from collections.abc import Callable
-from typing import Any
 
-from flask import Blueprint, Response, jsonify, redirect, render_template
+from flask import Blueprint, Response, jsonify, render_template
 
 from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import as_file, refuse_with, render, visit
+from app.foundation.web.application import as_file, go_to, render, show, visit
 from app.foundation.web.browser import ENROLL, TASK, clear_cookie, read_cookie, write_cookie
 from app.journeys.activation.flow import COURSE, State
 from app.journeys.activation.forms import AppForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, SendForm
@@ -32,14 +31,14 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     @doors.get("/activate/<token>")
     def welcome(token: str) -> Response:
         page = activation.welcome(token)
-        return render("activation/welcome.html", {"page": page, "errors": {}})
+        return show("activation/welcome.html", {"page": page})
 
     @doors.post("/activate/<token>")
     def begin(token: str) -> Response:
         try:
             return _to(*activation.begin(visit(), token))
         except Throttled as refusal:
-            return refuse_with("activation/welcome.html", refusal, {"page": activation.welcome(token)})
+            return show("activation/welcome.html", {"page": activation.welcome(token)}, refusal)
 
     @doors.get("/activate/pin")
     def pin_page() -> Response:
@@ -49,7 +48,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
         cookie = read_cookie(TASK)
         page = activation.pin_page(cookie)
         context = {"pin": page, "user_id": activation.at(cookie, State.PIN).user_id, **_PIN_PATHS}
-        return _shown("activation/pin.html", context, refusal)
+        return show("activation/pin.html", context, refusal)
 
     @doors.post("/activate/pin")
     def prove_pin() -> Response:
@@ -62,7 +61,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     @doors.get("/activate/pin/send")
     def send_page() -> Response:
         activation.at(read_cookie(TASK), State.PIN)
-        return redirect("/activate/pin", 303)  # type: ignore[return-value]
+        return go_to("/activate/pin")
 
     @doors.post("/activate/pin/send")
     def send() -> Response:
@@ -71,7 +70,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
             activation.send(visit(), read_cookie(TASK), form.text("channel"))
         except (Wrong, Throttled) as refusal:
             return _pin_page(refusal)
-        return redirect("/activate/pin", 303)  # type: ignore[return-value]
+        return go_to("/activate/pin")
 
     @doors.get("/activate/pin/status")
     def status() -> Response:
@@ -83,7 +82,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     def _code_page(refusal: Refusal | None = None) -> Response:
         context = {"user_id": activation.at(read_cookie(TASK), State.CODE).user_id}
-        return _shown("activation/code.html", context, refusal)
+        return show("activation/code.html", context, refusal)
 
     @doors.post("/activate/code")
     def prove_code() -> Response:
@@ -99,7 +98,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     def _resume_page(refusal: Refusal | None = None) -> Response:
         context = {"user_id": activation.at(read_cookie(TASK), State.RESUME).user_id}
-        return _shown("activation/resume.html", context, refusal)
+        return show("activation/resume.html", context, refusal)
 
     @doors.post("/activate/resume")
     def resume() -> Response:
@@ -116,7 +115,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     def _password_page(refusal: Refusal | None = None) -> Response:
         page = activation.password_page(read_cookie(TASK))
         context = {"user_id": page.user_id, "rules": page.rules, "passwordrules": page.passwordrules}
-        return _shown("activation/password.html", context, refusal)
+        return show("activation/password.html", context, refusal)
 
     @doors.post("/activate/password")
     def set_password() -> Response:
@@ -131,7 +130,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     @doors.get("/activate/contacts")
     def contacts_page() -> Response:
-        return render("activation/contacts.html", {"page": activation.contacts_page(read_cookie(TASK)), "errors": {}})
+        return show("activation/contacts.html", {"page": activation.contacts_page(read_cookie(TASK))})
 
     @doors.post("/activate/contacts")
     def confirm_contacts() -> Response:
@@ -151,7 +150,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
             "label": label[:LABEL_MAX],
             "qr": svg[svg.index("<svg") :],
         }
-        response = _shown("activation/app.html", context, refusal)
+        response = show("activation/app.html", context, refusal)
         write_cookie(response, ENROLL, page.cookie, seconds=KEY_LIFE)
         return response
 
@@ -172,7 +171,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
         return _codes_page()
 
     def _codes_page(refusal: Refusal | None = None) -> Response:
-        return _shown("activation/codes.html", {"page": activation.codes_page(read_cookie(TASK))}, refusal)
+        return show("activation/codes.html", {"page": activation.codes_page(read_cookie(TASK))}, refusal)
 
     @doors.post("/activate/codes")
     def make_codes() -> Response:
@@ -180,7 +179,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
             activation.make_codes(visit(), read_cookie(TASK))
         except Throttled as refusal:
             return _codes_page(refusal)
-        return redirect(COURSE.page_of(State.CODES), 303)  # type: ignore[return-value]
+        return go_to(COURSE.page_of(State.CODES))
 
     @doors.get("/activate/codes/download")
     def download() -> Response:
@@ -191,7 +190,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     @doors.get("/activate/codes/saved")
     def saved_page() -> Response:
         activation.at(read_cookie(TASK), State.CODES)
-        return redirect(COURSE.page_of(State.CODES), 303)  # type: ignore[return-value]
+        return go_to(COURSE.page_of(State.CODES))
 
     @doors.post("/activate/codes/saved")
     def saved() -> Response:
@@ -204,13 +203,5 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     return doors
 
 
-def _shown(template: str, context: dict[str, Any], refusal: Refusal | None) -> Response:
-    if refusal is None:
-        return render(template, {**context, "errors": {}})
-    return refuse_with(template, refusal, context)
-
-
 def _to(cookie: str, state: State) -> Response:
-    response = redirect(COURSE.page_of(state), 303)
-    write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+    return go_to(COURSE.page_of(state), TASK, cookie)

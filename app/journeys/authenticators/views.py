@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, jsonify, redirect, request
+from flask import Blueprint, Response, jsonify, request
 
 from app.foundation.refusals import Code, Refusal, Throttled, Wrong
-from app.foundation.web.application import visit
+from app.foundation.web.application import go_to, visit
 from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.pages import opens
 from app.foundation.web.signed import render_signed
@@ -66,11 +66,11 @@ def blueprint(authenticators: Authenticators, presence: Presence) -> Blueprint:
             )
         except (Wrong, Throttled) as refusal:
             return _password_page(here, refusal, everywhere=everywhere)
-        return _to(f"{HOME}?done=password")
+        return go_to(f"{HOME}?done=password")
 
     @doors.get("/.well-known/change-password")
     def well_known() -> Response:
-        return _to(_PASSWORD_PAGE)
+        return go_to(_PASSWORD_PAGE)
 
     @doors.get("/profile")
     def profile() -> Response:
@@ -105,13 +105,13 @@ def sessions_blueprint(own_sessions: OwnSessions, presence: Presence) -> Bluepri
         here = presence.full(read_cookie(SESSION), visit())
         if name := form.text("name"):
             own_sessions.end(visit(), here, name)
-            return _to("/sessions?done=session")
+            return go_to("/sessions?done=session")
         if form.text("all"):
             own_sessions.end_others(visit(), here)
-            return _to("/sessions?done=sessions")
+            return go_to("/sessions?done=sessions")
         if known := form.text("forget"):
             own_sessions.forget(visit(), here, known)
-            return _to("/sessions?done=browser")
+            return go_to("/sessions?done=browser")
         return _page(here, Wrong(Code.MISSING, field="name"))
 
     @doors.post("/sessions/extend")
@@ -121,10 +121,6 @@ def sessions_blueprint(own_sessions: OwnSessions, presence: Presence) -> Bluepri
         return jsonify(idle_in=presence.present(read_cookie(SESSION), visit()).idle_in)
 
     return doors
-
-
-def _to(path: str) -> Response:
-    return redirect(path, 303)  # type: ignore[return-value]
 
 
 def _done() -> str:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, jsonify, redirect
+from flask import Blueprint, Response, abort, jsonify
 
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import refuse_with, render, visit
-from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie, write_cookie
+from app.foundation.web.application import go_to, show, visit
+from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie
 from app.foundation.web.shape import Form
 from app.foundation.web.signed import render_signed
 from app.journeys.contacts.flow import COURSES, HOME, State
@@ -59,9 +59,7 @@ def _adding(doors: Blueprint, kind: _Kind, contacts: Contacts, presence: Presenc
             cookie = contacts.begin(visit(), read_cookie(SESSION), kind.channel, typed)
         except (Wrong, Throttled) as refusal:
             return _page(typed, refusal)
-        response = redirect(course.page_of(State.PIN), 303)
-        write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
-        return response  # type: ignore[return-value]
+        return go_to(course.page_of(State.PIN), TASK, cookie)
 
 
 def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
@@ -76,9 +74,7 @@ def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
     def _page(refusal: Refusal | None = None) -> Response:
         pin = contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel)
         context = {"pin": pin, **paths}
-        if refusal is None:
-            return render("contacts/pin.html", {**context, "errors": {}})
-        return refuse_with("contacts/pin.html", refusal, context)
+        return show("contacts/pin.html", context, refusal)
 
     @doors.post(enter, endpoint=f"{kind.name}_confirm")
     def confirm() -> Response:
@@ -87,15 +83,15 @@ def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
             contacts.confirm(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel, typed)
         except (Wrong, Throttled) as refusal:
             return _page(refusal)
-        response = redirect(HOME, 303)
-        clear_cookie(response, TASK)  # type: ignore[arg-type]
-        return response  # type: ignore[return-value]
+        response = go_to(HOME)
+        clear_cookie(response, TASK)
+        return response
 
     @doors.get(paths["send_at"], endpoint=f"{kind.name}_send_page")
     def send_page() -> Response:
         # the form stands on the page of the PIN; a visitor who types this address is taken there
         contacts.pin_page(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel)
-        return redirect(enter, 303)  # type: ignore[return-value]
+        return go_to(enter)
 
     @doors.post(paths["send_at"], endpoint=f"{kind.name}_send")
     def send() -> Response:
@@ -103,7 +99,7 @@ def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
             contacts.send(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel)
         except (Wrong, Throttled) as refusal:
             return _page(refusal)
-        return redirect(enter, 303)  # type: ignore[return-value]
+        return go_to(enter)
 
     @doors.get(paths["status_at"], endpoint=f"{kind.name}_status")
     def status() -> Response:
@@ -156,4 +152,4 @@ def _changing(doors: Blueprint, kind: _Kind, contacts: Contacts, presence: Prese
     def _home(*, done: bool) -> Response:
         if not done:
             abort(404)
-        return redirect(HOME, 303)  # type: ignore[return-value]
+        return go_to(HOME)

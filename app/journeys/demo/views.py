@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request
+from flask import Blueprint, Response, abort, jsonify, request
 
-from app.foundation.web.application import render
+from app.foundation.web.application import go_to, render
 from app.journeys.demo.service import DemoDesk
 
 _CHANNELS = frozenset({"sms", "email"})
@@ -36,6 +36,6 @@ def blueprint(desk: DemoDesk, qr: Callable[[str], bytes]) -> Blueprint:
         if channel not in _CHANNELS or failing not in {"on", "off"}:
             abort(400)
         desk.fail(channel, failing=failing == "on")
-        return redirect("/demo", 303)  # type: ignore[return-value]
+        return go_to("/demo")
 
     return doors

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flask import Blueprint, Response, abort, redirect, request
+from flask import Blueprint, Response, abort, request
 
 from app.factors.totp.model import AppState
 from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import visit
+from app.foundation.web.application import go_to, visit
 from app.foundation.web.browser import ENROLL, SESSION, clear_cookie, read_cookie, write_cookie
 from app.foundation.web.signed import render_signed
 from app.journeys.enrollment.forms import LabelForm, NewAppForm, TwoCodesForm
@@ -61,7 +61,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
             )
         except (Wrong, Throttled) as refusal:
             return _new_page(present, refusal, label, replacing=replacing)
-        response = _to(confirmed.next)
+        response = go_to(confirmed.next)
         clear_cookie(response, ENROLL)
         return response
 
@@ -84,7 +84,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
                 own.rename(visit(), present, app_id, label)
         except Wrong as refusal:
             return _page("rename", app_id, present, refusal, label[:LABEL_MAX])
-        return _to(HOME)
+        return go_to(HOME)
 
     @doors.get("/authenticators/app/<app_id>/synchronize")
     def synchronize_page(app_id: str) -> Response:
@@ -99,7 +99,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
                 own.synchronize(visit(), present, app_id, form.text("code_1"), form.text("code_2"))
         except (Wrong, Throttled) as refusal:
             return _page("synchronize", app_id, present, refusal)
-        return _to(HOME)
+        return go_to(HOME)
 
     def press(name: str, deed: Callable[..., None]) -> None:
         """A page that asks, and the button that does it."""
@@ -111,7 +111,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
             present = here()
             with _own_alone():
                 deed(visit(), present, app_id)
-            return _to(HOME)
+            return go_to(HOME)
 
         doors.add_url_rule(f"/authenticators/app/<app_id>/{name}", f"{name}_page", ask, methods=["GET"])
         doors.add_url_rule(f"/authenticators/app/<app_id>/{name}", name, do, methods=["POST"])
@@ -128,7 +128,3 @@ def _own_alone() -> Iterator[None]:
         yield
     except NoSuchAppError:
         abort(404)
-
-
-def _to(path: str) -> Response:
-    return redirect(path, 303)  # type: ignore[return-value]

@@ -1,10 +1,10 @@
 """The pages under /recovery. A GET shows; only a POST sends, verifies, spends or starts anything."""
 
-from flask import Blueprint, Response, jsonify, redirect, request
+from flask import Blueprint, Response, jsonify, request
 
 from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
-from app.foundation.web.application import refuse_with, render, visit
-from app.foundation.web.browser import RECOVERY, SIGN_IN, clear_cookie, read_cookie, write_cookie
+from app.foundation.web.application import go_to, render, show, visit
+from app.foundation.web.browser import RECOVERY, SIGN_IN, clear_cookie, read_cookie
 from app.journeys.recovery.flow import COURSE, State
 from app.journeys.recovery.forms import CodeForm, PasswordForm, PinForm, SendForm, UserIdForm
 from app.journeys.recovery.service import Recovery
@@ -27,7 +27,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     def user_id_page() -> Response:
         if "user_id" not in request.args and recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN)):
             return _to(State.TOKEN)
-        return render("recovery/user_id.html", {"user_id": request.args.get("user_id", "")[:USER_ID_MAX], "errors": {}})
+        return show("recovery/user_id.html", {"user_id": request.args.get("user_id", "")[:USER_ID_MAX]})
 
     @doors.post("/recovery")
     def begin() -> Response:
@@ -36,7 +36,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
         try:
             cookie = recovery.start(visit(), typed)
         except (Wrong, Throttled) as refusal:
-            return refuse_with("recovery/user_id.html", refusal, {"user_id": typed[:USER_ID_MAX]})
+            return show("recovery/user_id.html", {"user_id": typed[:USER_ID_MAX]}, refusal)
         response = _to(State.TOKEN, cookie)
         clear_cookie(response, SIGN_IN)
         return response
@@ -45,7 +45,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     def token_page() -> Response:
         carried = recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN))
         user_id = carried or recovery.at(read_cookie(RECOVERY), State.TOKEN).user_id
-        return render("recovery/token.html", {"user_id": user_id, "errors": {}})
+        return show("recovery/token.html", {"user_id": user_id})
 
     @doors.post("/recovery/token")
     def prove_app() -> Response:
@@ -55,7 +55,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
             cookie = recovery.prove_app(visit(), held, carrier, form.text("code"))
         except (Wrong, Throttled) as refusal:
             user_id = recovery.carried_user_id(held, carrier) or recovery.at(held, State.TOKEN).user_id
-            return refuse_with("recovery/token.html", refusal, {"user_id": user_id})
+            return show("recovery/token.html", {"user_id": user_id}, refusal)
         response = _to(State.PIN, cookie)
         clear_cookie(response, SIGN_IN)
         return response
@@ -64,7 +64,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     def code_page() -> Response:
         carried = recovery.carried_user_id(read_cookie(RECOVERY), read_cookie(SIGN_IN))
         user_id = carried or recovery.at(read_cookie(RECOVERY), State.TOKEN).user_id
-        return render("recovery/code.html", {"user_id": user_id, "errors": {}})
+        return show("recovery/code.html", {"user_id": user_id})
 
     @doors.post("/recovery/code")
     def prove_code() -> Response:
@@ -74,7 +74,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
             cookie = recovery.prove_code(visit(), held, carrier, form.text("code"))
         except (Wrong, Throttled) as refusal:
             user_id = recovery.carried_user_id(held, carrier) or recovery.at(held, State.TOKEN).user_id
-            return refuse_with("recovery/code.html", refusal, {"user_id": user_id})
+            return show("recovery/code.html", {"user_id": user_id}, refusal)
         response = _to(State.PIN, cookie)
         clear_cookie(response, SIGN_IN)
         return response
@@ -83,7 +83,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     def link_page() -> Response:
         # what was asked for is told in the address: nothing here depends on whom it was asked for
         news = request.args.get("news", "")
-        return render("recovery/link.html", {"user_id": "", "news": news, "errors": {}})
+        return show("recovery/link.html", {"user_id": "", "news": news})
 
     @doors.post(LINK_PAGE)
     def ask_link() -> Response:
@@ -92,16 +92,16 @@ def blueprint(recovery: Recovery) -> Blueprint:
         try:
             recovery.ask_link(visit(), typed)
         except (Wrong, Throttled) as refusal:
-            return refuse_with("recovery/link.html", refusal, {"user_id": typed[:USER_ID_MAX], "news": ""})
-        return redirect(f"{LINK_PAGE}?news=asked", 303)  # type: ignore[return-value]
+            return show("recovery/link.html", {"user_id": typed[:USER_ID_MAX], "news": ""}, refusal)
+        return go_to(f"{LINK_PAGE}?news=asked")
 
     @doors.get(f"{LINK_PAGE}/<token>")
     def link_opened(token: str) -> Response:
         try:
             recovery.look_at_link(token)
         except OutOfOrder:
-            return redirect(f"{LINK_PAGE}?news=over", 303)  # type: ignore[return-value]
-        return render("recovery/link_open.html", {"token": token, "errors": {}})
+            return go_to(f"{LINK_PAGE}?news=over")
+        return show("recovery/link_open.html", {"token": token})
 
     @doors.post(f"{LINK_PAGE}/<token>")
     def open_link(token: str) -> Response:
@@ -121,9 +121,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     def _pin_page(refusal: Refusal | None = None) -> Response:
         held = read_cookie(RECOVERY)
         context = {"pin": recovery.pin_page(held), "user_id": recovery.at(held, State.PIN).user_id, **_PIN_PATHS}
-        if refusal is None:
-            return render("recovery/pin.html", {**context, "errors": {}})
-        return refuse_with("recovery/pin.html", refusal, context)
+        return show("recovery/pin.html", context, refusal)
 
     @doors.post("/recovery/pin")
     def prove_pin() -> Response:
@@ -165,9 +163,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
             "passwordrules": page.passwordrules,
             "can_unlock": page.can_unlock,
         }
-        if refusal is None:
-            return render("recovery/password.html", {**context, "errors": {}})
-        return refuse_with("recovery/password.html", refusal, context)
+        return show("recovery/password.html", context, refusal)
 
     @doors.post("/recovery/password")
     def set_password() -> Response:
@@ -208,7 +204,4 @@ def blueprint(recovery: Recovery) -> Blueprint:
 
 
 def _to(state: State, cookie: str | None = None) -> Response:
-    response = redirect(COURSE.page_of(state), 303)
-    if cookie is not None:
-        write_cookie(response, RECOVERY, cookie)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+    return go_to(COURSE.page_of(state), RECOVERY, cookie)

@@ -1,9 +1,9 @@
 """The pages under /authenticators/recovery-codes."""
 
-from flask import Blueprint, Response, redirect, render_template
+from flask import Blueprint, Response, render_template
 
 from app.foundation.refusals import Refusal, Throttled
-from app.foundation.web.application import as_file, visit
+from app.foundation.web.application import as_file, go_to, visit
 from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.signed import render_signed
 from app.journeys.recovery_codes.forms import MakeForm, SavedForm
@@ -35,18 +35,18 @@ def blueprint(own_codes: OwnCodes, presence: Presence) -> Blueprint:
             own_codes.make(visit(), present, stolen=bool(form.text("stolen")))
         except Throttled as refusal:
             return _page(present, refusal)
-        return redirect(PAGE, 303)  # type: ignore[return-value]
+        return go_to(PAGE)
 
     @doors.get(f"{PAGE}/saved")
     def saved_page() -> Response:
         presence.full(read_cookie(SESSION), visit())
-        return redirect(PAGE, 303)  # type: ignore[return-value]
+        return go_to(PAGE)
 
     @doors.post(f"{PAGE}/saved")
     def saved() -> Response:
         SavedForm()
         own_codes.saved(presence.full(read_cookie(SESSION), visit()))
-        return redirect("/authenticators", 303)  # type: ignore[return-value]
+        return go_to("/authenticators")
 
     @doors.get(f"{PAGE}/download")
     def download() -> Response:

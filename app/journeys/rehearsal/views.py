@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, redirect
+from flask import Blueprint, Response, jsonify
 
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import visit
-from app.foundation.web.browser import SESSION, TASK, read_cookie, write_cookie
+from app.foundation.web.application import go_to, visit
+from app.foundation.web.browser import SESSION, TASK, read_cookie
 from app.foundation.web.pages import opens
 from app.foundation.web.signed import render_signed
 from app.journeys.rehearsal.flow import COURSE, State
@@ -111,7 +111,4 @@ def blueprint(rehearsal: Rehearsal, presence: Presence) -> Blueprint:
 
 
 def _to(state: State, cookie: str | None = None) -> Response:
-    response = redirect(COURSE.page_of(state), 303)
-    if cookie is not None:
-        write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+    return go_to(COURSE.page_of(state), TASK, cookie)

@@ -1,12 +1,10 @@
 """The pages under /sign-in and /step-up, and the front door."""
 
-from typing import Any
-
-from flask import Blueprint, Response, jsonify, redirect
+from flask import Blueprint, Response, jsonify
 
 from app.factors.pin.model import PinPage
 from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
-from app.foundation.web.application import go_on, refuse_with, render, visit
+from app.foundation.web.application import go_on, go_to, show, visit
 from app.foundation.web.browser import KNOWN, SESSION, SIGN_IN, TASK, clear_cookie, read_cookie, write_cookie
 from app.journeys.signin.flow import COURSE, STEP_UP, State
 from app.journeys.signin.forms import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, UserIdForm
@@ -42,12 +40,12 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         try:
             presence.present(read_cookie(SESSION), visit())
         except OutOfOrder:
-            return redirect(COURSE.start, 303)  # type: ignore[return-value]
-        return redirect(HOME, 303)  # type: ignore[return-value]
+            return go_to(COURSE.start)
+        return go_to(HOME)
 
     @doors.get("/sign-in")
     def user_id_page() -> Response:
-        return render("signin/user_id.html", {"user_id": "", "errors": {}})
+        return show("signin/user_id.html", {"user_id": ""})
 
     @doors.post("/sign-in")
     def begin() -> Response:
@@ -56,13 +54,13 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         try:
             cookie = sign_in.start(visit(), typed)
         except (Wrong, Throttled) as refusal:
-            return refuse_with("signin/user_id.html", refusal, {"user_id": typed[:USER_ID_MAX]})
+            return show("signin/user_id.html", {"user_id": typed[:USER_ID_MAX]}, refusal)
         return _to(State.PASSWORD, cookie)
 
     @doors.get("/sign-in/password")
     def password_page() -> Response:
         flow = sign_in.at(read_cookie(SIGN_IN), State.PASSWORD)
-        return render("signin/password.html", {"user_id": flow.user_id, "errors": {}})
+        return show("signin/password.html", {"user_id": flow.user_id})
 
     @doors.post("/sign-in/password")
     def check_password() -> Response:
@@ -71,7 +69,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         try:
             cookie = sign_in.check_password(visit(), held, form.text("password"))
         except (Wrong, Throttled) as refusal:
-            return refuse_with("signin/password.html", refusal, {"user_id": sign_in.at(held, State.PASSWORD).user_id})
+            return show("signin/password.html", {"user_id": sign_in.at(held, State.PASSWORD).user_id}, refusal)
         return _to(State.VERIFY, cookie)
 
     @doors.get("/sign-in/verify")
@@ -80,7 +78,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
 
     def _verify_page(refusal: Refusal | None = None) -> Response:
         page = sign_in.verify_page(read_cookie(SIGN_IN))
-        return _shown("signin/verify.html", {"page": page, "user_id": page.user_id}, refusal)
+        return show("signin/verify.html", {"page": page, "user_id": page.user_id}, refusal)
 
     @doors.post("/sign-in/verify")
     def prove_app() -> Response:
@@ -97,7 +95,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
     def _code_page(refusal: Refusal | None = None) -> Response:
         flow = sign_in.code_page(read_cookie(SIGN_IN))
         context = {"user_id": flow.user_id, "enter": "/sign-in/code", "back": "/sign-in/verify"}
-        return _shown("signin/code.html", context, refusal)
+        return show("signin/code.html", context, refusal)
 
     @doors.post("/sign-in/code")
     def prove_code() -> Response:
@@ -152,7 +150,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
     def _new_password_page(refusal: Refusal | None = None) -> Response:
         page = sign_in.new_password_page(read_cookie(SIGN_IN))
         context = {"user_id": page.user_id, "rules": page.rules, "passwordrules": page.passwordrules}
-        return _shown("signin/new_password.html", context, refusal)
+        return show("signin/new_password.html", context, refusal)
 
     @doors.post("/sign-in/new-password")
     def set_new_password() -> Response:
@@ -167,17 +165,17 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
 
     @doors.get("/sign-out")
     def sign_out_page() -> Response:
-        return redirect(HOME, 303)  # type: ignore[return-value]
+        return go_to(HOME)
 
     @doors.post("/sign-out")
     def sign_out() -> Response:
         presence.leave(read_cookie(SESSION), visit())
-        response = redirect(COURSE.start, 303)
+        response = go_to(COURSE.start)
         for name in (SESSION, SIGN_IN, TASK):
-            clear_cookie(response, name)  # type: ignore[arg-type]
+            clear_cookie(response, name)
         # not "cookies": sibling applications on the same domain would lose theirs (requirement C-20)
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
-        return response  # type: ignore[return-value]
+        return response
 
     return doors
 
@@ -192,7 +190,7 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
 
     def _page(refusal: Refusal | None = None) -> Response:
         shown = step_up.page(visit(), read_cookie(SESSION))
-        return _shown("signin/step_up.html", {"page": shown, "user_id": shown.user_id}, refusal)
+        return show("signin/step_up.html", {"page": shown, "user_id": shown.user_id}, refusal)
 
     @doors.post("/step-up")
     def prove_app() -> Response:
@@ -209,7 +207,7 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     def _code_page(refusal: Refusal | None = None) -> Response:
         present = presence.present(read_cookie(SESSION), visit())
         context = {"user_id": present.user_id, "enter": "/step-up/code", "back": "/step-up"}
-        return _shown("signin/code.html", context, refusal)
+        return show("signin/code.html", context, refusal)
 
     @doors.post("/step-up/code")
     def prove_code() -> Response:
@@ -222,7 +220,7 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     @doors.get("/step-up/alternative")
     def alternative_page() -> Response:
         step_up.page(visit(), read_cookie(SESSION))
-        return redirect(STEP_UP.start, 303)  # type: ignore[return-value]
+        return go_to(STEP_UP.start)
 
     @doors.post("/step-up/alternative")
     def send() -> Response:
@@ -235,10 +233,7 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
                 return _pin_page(refusal)
             except OutOfOrder:
                 return _page(refusal)
-        response = redirect(STEP_UP.page_of(State.PIN), 303)
-        if cookie is not None:
-            write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
-        return response  # type: ignore[return-value]
+        return go_to(STEP_UP.page_of(State.PIN), TASK, cookie)
 
     @doors.get("/step-up/pin")
     def pin_page() -> Response:
@@ -267,21 +262,12 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     return doors
 
 
-def _shown(template: str, context: dict[str, Any], refusal: Refusal | None) -> Response:
-    if refusal is None:
-        return render(template, {**context, "errors": {}})
-    return refuse_with(template, refusal, context)
-
-
 def _pin_shown(page: PinPage, paths: dict[str, str], user_id: str, refusal: Refusal | None) -> Response:
-    return _shown("signin/pin.html", {"pin": page, "user_id": user_id, **paths}, refusal)
+    return show("signin/pin.html", {"pin": page, "user_id": user_id, **paths}, refusal)
 
 
 def _to(state: State, cookie: str | None = None) -> Response:
-    response = redirect(COURSE.page_of(state), 303)
-    if cookie is not None:
-        write_cookie(response, SIGN_IN, cookie)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+    return go_to(COURSE.page_of(state), SIGN_IN, cookie)
 
 
 def _ended(ended: Ended) -> Response:

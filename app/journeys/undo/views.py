@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, redirect
+from flask import Blueprint, Response
 
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import refuse_with, render, visit
-from app.foundation.web.browser import TASK, read_cookie, write_cookie
+from app.foundation.web.application import go_to, render, show, visit
+from app.foundation.web.browser import TASK, read_cookie
 from app.journeys.undo.flow import COURSE, State
 from app.journeys.undo.forms import CodeForm, DecisionForm
 from app.journeys.undo.model import DeadLink, Disputed
@@ -28,7 +28,7 @@ def blueprint(undo: Undo) -> Blueprint:
 
     def _link_page(token: str, refusal: Refusal | None = None) -> Response:
         try:
-            return _shown("undo/link.html", {"token": token, **_about(undo.look(token))}, refusal)
+            return show("undo/link.html", {"token": token, **_about(undo.look(token))}, refusal)
         except DeadLink:
             return _dead()
 
@@ -46,7 +46,7 @@ def blueprint(undo: Undo) -> Blueprint:
         return _choose_page()
 
     def _choose_page(refusal: Refusal | None = None) -> Response:
-        return _shown("undo/choose.html", _about(undo.choose_page(read_cookie(TASK))), refusal)
+        return show("undo/choose.html", _about(undo.choose_page(read_cookie(TASK))), refusal)
 
     @doors.post("/undo/choose")
     def choose() -> Response:
@@ -64,7 +64,7 @@ def blueprint(undo: Undo) -> Blueprint:
         return _code_page()
 
     def _code_page(refusal: Refusal | None = None) -> Response:
-        return _shown("undo/code.html", {"user_id": undo.code_page(read_cookie(TASK))}, refusal)
+        return show("undo/code.html", {"user_id": undo.code_page(read_cookie(TASK))}, refusal)
 
     @doors.post("/undo/code")
     def prove_code() -> Response:
@@ -79,7 +79,7 @@ def blueprint(undo: Undo) -> Blueprint:
         return _decide_page()
 
     def _decide_page(refusal: Refusal | None = None) -> Response:
-        return _shown("undo/decide.html", _about(undo.decide_page(read_cookie(TASK))), refusal)
+        return show("undo/decide.html", _about(undo.decide_page(read_cookie(TASK))), refusal)
 
     @doors.post("/undo/decide")
     def decide() -> Response:
@@ -111,13 +111,5 @@ def _dead() -> Response:
     return render("undo/dead.html", {"dead": True}, 410)
 
 
-def _shown(template: str, context: dict[str, Any], refusal: Refusal | None) -> Response:
-    if refusal is None:
-        return render(template, {**context, "errors": {}})
-    return refuse_with(template, refusal, context)
-
-
 def _to(state: State, cookie: str) -> Response:
-    response = redirect(COURSE.page_of(state), 303)
-    write_cookie(response, TASK, cookie)  # type: ignore[arg-type]
-    return response  # type: ignore[return-value]
+    return go_to(COURSE.page_of(state), TASK, cookie)
