@@ -1,6 +1,7 @@
-"""The base of all forms: Flask-WTF's, read as text."""
+"""The base of all forms, Flask-WTF's, read as text; and those that several rooms have alike."""
 
 from flask_wtf import FlaskForm
+from wtforms import StringField
 
 
 class Form(FlaskForm):
@@ -12,3 +13,40 @@ class Form(FlaskForm):
     def text(self, name: str) -> str:
         """What was typed into a field, as it came; empty where the field is not there."""
         return str(self[name].data or "")
+
+
+class UserIdForm(Form):
+    """Field ``user_id``."""
+
+    user_id = StringField()
+
+
+class CodeForm(Form):
+    """Field ``code``: an app's, or a saved one."""
+
+    code = StringField()
+
+
+class PinForm(Form):
+    """Field ``pin``."""
+
+    pin = StringField()
+
+
+class ChannelForm(Form):
+    """Field ``channel``: where a PIN is sent."""
+
+    channel = StringField()
+
+
+class PasswordForm(Form):
+    """Field ``password``. Never stripped, never cut."""
+
+    password = StringField()
+
+
+class NewPasswordForm(Form):
+    """Fields ``new_password`` and ``confirm_password``. Never stripped, never cut."""
+
+    new_password = StringField()
+    confirm_password = StringField()

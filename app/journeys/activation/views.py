@@ -8,8 +8,9 @@ from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
 from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import as_file, go_to, render, show, visit
 from app.foundation.web.browser import ENROLL, TASK, clear_cookie, read_cookie, write_cookie
+from app.foundation.web.shape import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm
 from app.journeys.activation.flow import COURSE, State
-from app.journeys.activation.forms import AppForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, SendForm
+from app.journeys.activation.forms import AppForm
 from app.journeys.activation.service import Activation
 
 _PIN_PATHS = {
@@ -65,7 +66,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     @doors.post("/activate/pin/send")
     def send() -> Response:
-        form = SendForm()
+        form = ChannelForm()
         try:
             activation.send(visit(), read_cookie(TASK), form.text("channel"))
         except (Wrong, Throttled) as refusal:

@@ -15,9 +15,3 @@ class EmailForm(Form):
     """Field ``email``."""
 
     email = StringField()
-
-
-class PinForm(Form):
-    """Field ``pin``."""
-
-    pin = StringField()

@@ -7,10 +7,10 @@ from flask import Blueprint, Response, abort, jsonify
 from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, show, visit
 from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie
-from app.foundation.web.shape import Form
+from app.foundation.web.shape import Form, PinForm
 from app.foundation.web.signed import render_signed
 from app.journeys.contacts.flow import COURSES, HOME, State
-from app.journeys.contacts.forms import EmailForm, PhoneForm, PinForm
+from app.journeys.contacts.forms import EmailForm, PhoneForm
 from app.journeys.contacts.model import ChangePage
 from app.journeys.contacts.rules import MOST
 from app.journeys.contacts.service import Contacts

@@ -5,8 +5,8 @@ from flask import Blueprint, Response, jsonify, request
 from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, render, show, visit
 from app.foundation.web.browser import RECOVERY, SIGN_IN, clear_cookie, read_cookie
+from app.foundation.web.shape import ChannelForm, CodeForm, NewPasswordForm, PinForm, UserIdForm
 from app.journeys.recovery.flow import COURSE, State
-from app.journeys.recovery.forms import CodeForm, PasswordForm, PinForm, SendForm, UserIdForm
 from app.journeys.recovery.service import Recovery
 from app.records.people.model import USER_ID_MAX
 from app.steps.lane_link import LINK_PAGE
@@ -134,7 +134,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
 
     @doors.post("/recovery/pin/send")
     def send() -> Response:
-        form = SendForm()
+        form = ChannelForm()
         try:
             recovery.send(visit(), read_cookie(RECOVERY), form.text("channel"))
         except (Wrong, Throttled) as refusal:
@@ -167,7 +167,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
 
     @doors.post("/recovery/password")
     def set_password() -> Response:
-        form = PasswordForm()
+        form = NewPasswordForm()
         try:
             cookie = recovery.set_password(
                 visit(), read_cookie(RECOVERY), form.text("new_password"), form.text("confirm_password")

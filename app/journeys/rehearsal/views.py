@@ -8,9 +8,9 @@ from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, visit
 from app.foundation.web.browser import SESSION, TASK, read_cookie
 from app.foundation.web.pages import opens
+from app.foundation.web.shape import ChannelForm, CodeForm, PinForm
 from app.foundation.web.signed import render_signed
 from app.journeys.rehearsal.flow import COURSE, State
-from app.journeys.rehearsal.forms import CodeForm, PinForm, SendForm
 from app.journeys.rehearsal.service import Rehearsal
 from app.steps.presence import Presence, Present
 from app.steps.readiness import REMEDIES
@@ -90,7 +90,7 @@ def blueprint(rehearsal: Rehearsal, presence: Presence) -> Blueprint:
 
     @doors.post("/rehearsal/pin/send")
     def send() -> Response:
-        form = SendForm()
+        form = ChannelForm()
         try:
             rehearsal.send(visit(), present(), read_cookie(TASK), form.text("channel"))
         except (Wrong, Throttled) as refusal:

@@ -6,8 +6,8 @@ from app.factors.pin.model import PinPage
 from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
 from app.foundation.web.application import go_on, go_to, show, visit
 from app.foundation.web.browser import KNOWN, SESSION, SIGN_IN, TASK, clear_cookie, read_cookie, write_cookie
+from app.foundation.web.shape import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, UserIdForm
 from app.journeys.signin.flow import COURSE, STEP_UP, State
-from app.journeys.signin.forms import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, UserIdForm
 from app.journeys.signin.model import Ended
 from app.journeys.signin.service import SignIn, StepUp
 from app.records.lanes.model import KNOWN_LIFE

@@ -2,13 +2,12 @@
 
 from wtforms import StringField
 
-from app.foundation.web.shape import Form
+from app.foundation.web.shape import CodeForm, Form
 
 
-class CodeForm(Form):
+class ChoiceForm(CodeForm):
     """Field ``code``; ``stolen`` = ``yes`` where the phone is gone."""
 
-    code = StringField()
     stolen = StringField()
 
 

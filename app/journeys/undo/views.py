@@ -8,8 +8,9 @@ from flask import Blueprint, Response
 from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, render, show, visit
 from app.foundation.web.browser import TASK, read_cookie
+from app.foundation.web.shape import CodeForm
 from app.journeys.undo.flow import COURSE, State
-from app.journeys.undo.forms import CodeForm, DecisionForm
+from app.journeys.undo.forms import ChoiceForm, DecisionForm
 from app.journeys.undo.model import DeadLink, Disputed
 from app.journeys.undo.service import Undo
 
@@ -50,7 +51,7 @@ def blueprint(undo: Undo) -> Blueprint:
 
     @doors.post("/undo/choose")
     def choose() -> Response:
-        form = CodeForm()
+        form = ChoiceForm()
         held = read_cookie(TASK)
         try:
             if form.text("stolen") == "yes":
