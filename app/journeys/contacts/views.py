@@ -1,10 +1,12 @@
 """The pages under /authenticators/phone and /authenticators/email."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, jsonify
 
 from app.foundation.refusals import Refusal, Throttled, Wrong
+from app.foundation.visit import Visit
 from app.foundation.web.application import go_to, show, visit
 from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie
 from app.foundation.web.shape import Form, PinForm
@@ -27,6 +29,8 @@ class _Kind:
     form: type[Form]
 
 
+_Look = Callable[[Present, Channel, str], ChangePage | None]
+_Change = Callable[[Visit, str | None, Channel, str], bool]
 _KINDS = (_Kind("phone", Channel.SMS, PhoneForm), _Kind("email", Channel.EMAIL, EmailForm))
 
 
@@ -36,7 +40,8 @@ def blueprint(contacts: Contacts, presence: Presence) -> Blueprint:
     for kind in _KINDS:
         _adding(doors, kind, contacts, presence)
         _confirming(doors, kind, contacts)
-        _changing(doors, kind, contacts, presence)
+        _changing(doors, kind, "remove", contacts.removal_page, contacts.remove, presence)
+        _changing(doors, kind, "default", contacts.default_page, contacts.make_default, presence)
     return doors
 
 
@@ -107,49 +112,26 @@ def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
         return jsonify(shown.status())
 
 
-def _changing(doors: Blueprint, kind: _Kind, contacts: Contacts, presence: Presence) -> None:
-    own = f"{HOME}/{kind.name}/<contact_id>"
+def _changing(doors: Blueprint, kind: _Kind, verb: str, look: _Look, change: _Change, presence: Presence) -> None:
+    path = f"{HOME}/{kind.name}/<contact_id>/{verb}"
 
-    def _shown(template: str, present: Present, page: ChangePage | None, refusal: Refusal | None) -> Response:
-        if page is None:
+    @doors.get(path, endpoint=f"{kind.name}_{verb}_page")
+    def page(contact_id: str) -> Response:
+        return _page(contact_id)
+
+    def _page(contact_id: str, refusal: Refusal | None = None) -> Response:
+        present = presence.fresh(read_cookie(SESSION), visit())
+        shown = look(present, kind.channel, contact_id)
+        if shown is None:
             abort(404)
-        return render_signed(template, present, {"page": page, "field": kind.name}, refusal)
+        return render_signed(f"contacts/{verb}.html", present, {"page": shown, "field": kind.name}, refusal)
 
-    @doors.get(f"{own}/remove", endpoint=f"{kind.name}_removal_page")
-    def removal_page(contact_id: str) -> Response:
-        return _removal(contact_id)
-
-    def _removal(contact_id: str, refusal: Refusal | None = None) -> Response:
-        present = presence.fresh(read_cookie(SESSION), visit())
-        page = contacts.removal_page(present, kind.channel, contact_id)
-        return _shown("contacts/remove.html", present, page, refusal)
-
-    @doors.post(f"{own}/remove", endpoint=f"{kind.name}_remove")
-    def remove(contact_id: str) -> Response:
+    @doors.post(path, endpoint=f"{kind.name}_{verb}")
+    def press(contact_id: str) -> Response:
         try:
-            done = contacts.remove(visit(), read_cookie(SESSION), kind.channel, contact_id)
+            done = change(visit(), read_cookie(SESSION), kind.channel, contact_id)
         except (Wrong, Throttled) as refusal:
-            return _removal(contact_id, refusal)
-        return _home(done=done)
-
-    @doors.get(f"{own}/default", endpoint=f"{kind.name}_default_page")
-    def default_page(contact_id: str) -> Response:
-        return _default(contact_id)
-
-    def _default(contact_id: str, refusal: Refusal | None = None) -> Response:
-        present = presence.fresh(read_cookie(SESSION), visit())
-        page = contacts.default_page(present, kind.channel, contact_id)
-        return _shown("contacts/default.html", present, page, refusal)
-
-    @doors.post(f"{own}/default", endpoint=f"{kind.name}_make_default")
-    def make_default(contact_id: str) -> Response:
-        try:
-            done = contacts.make_default(visit(), read_cookie(SESSION), kind.channel, contact_id)
-        except (Wrong, Throttled) as refusal:
-            return _default(contact_id, refusal)
-        return _home(done=done)
-
-    def _home(*, done: bool) -> Response:
+            return _page(contact_id, refusal)
         if not done:
             abort(404)
         return go_to(HOME)
