@@ -99,7 +99,7 @@ DOORS = (
     _door("/.well-known/change-password", "GET", Guard.PUBLIC),
     _door("/authenticators/app/new", "GET POST", Guard.SESSION, "label", "code"),
     _door("/authenticators/app/<app_id>/rename", "GET POST", Guard.SESSION, "label", example=f"{_APP}/rename"),
-    _door("/authenticators/app/<app_id>/disable", "GET POST", Guard.SESSION, example=f"{_APP}/disable"),
+    _door("/authenticators/app/<app_id>/disable", "GET POST", Guard.SESSION, "everywhere", example=f"{_APP}/disable"),
     _door("/authenticators/app/<app_id>/enable", "GET POST", Guard.SESSION, example=f"{_APP}/enable"),
     _door(
         "/authenticators/app/<app_id>/synchronize",
@@ -109,13 +109,17 @@ DOORS = (
         "code_2",
         example=f"{_APP}/synchronize",
     ),
-    _door("/authenticators/app/<app_id>/remove", "GET POST", Guard.SESSION, example=f"{_APP}/remove"),
+    _door("/authenticators/app/<app_id>/remove", "GET POST", Guard.SESSION, "everywhere", example=f"{_APP}/remove"),
     _door("/authenticators/phone/new", "GET POST", Guard.SESSION, "phone"),
     _door("/authenticators/phone/new/confirm", "GET POST", Guard.SESSION, "pin"),
     _door("/authenticators/phone/new/confirm/send", "GET POST", Guard.SESSION),
     _door("/authenticators/phone/new/confirm/pin/status", "GET", Guard.SESSION),
     _door(
-        "/authenticators/phone/<contact_id>/remove", "GET POST", Guard.SESSION, example="/authenticators/phone/0/remove"
+        "/authenticators/phone/<contact_id>/remove",
+        "GET POST",
+        Guard.SESSION,
+        "everywhere",
+        example="/authenticators/phone/0/remove",
     ),
     _door(
         "/authenticators/phone/<contact_id>/default",
@@ -128,7 +132,11 @@ DOORS = (
     _door("/authenticators/email/new/confirm/send", "GET POST", Guard.SESSION),
     _door("/authenticators/email/new/confirm/pin/status", "GET", Guard.SESSION),
     _door(
-        "/authenticators/email/<contact_id>/remove", "GET POST", Guard.SESSION, example="/authenticators/email/0/remove"
+        "/authenticators/email/<contact_id>/remove",
+        "GET POST",
+        Guard.SESSION,
+        "everywhere",
+        example="/authenticators/email/0/remove",
     ),
     _door(
         "/authenticators/email/<contact_id>/default",

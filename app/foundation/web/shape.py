@@ -50,3 +50,9 @@ class NewPasswordForm(Form):
 
     new_password = StringField()
     confirm_password = StringField()
+
+
+class EverywhereForm(Form):
+    """Field ``everywhere``: ticked where all other sessions are to end."""
+
+    everywhere = StringField()

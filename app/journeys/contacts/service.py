@@ -25,6 +25,7 @@ from app.records.flows.model import LIFE, Flow, Held
 from app.records.flows.service import Flows
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
+from app.records.sessions import store as sessions
 from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.pin import PinMeans, PinStep
@@ -215,8 +216,13 @@ class Contacts:
             loss = "usable"
         return ChangePage(_shown(contact, _of_kind(every, channel), present.now), loss)
 
-    def remove(self, visit: Visit, session: str | None, channel: Channel, contact_id: str) -> bool:
-        """Take a contact off. False where this is no contact of theirs. Raises Wrong, OutOfOrder."""
+    def remove(
+        self, visit: Visit, session: str | None, channel: Channel, contact_id: str, *, everywhere: bool = False
+    ) -> bool:
+        """Take a contact off. False where this is no contact of theirs. Raises Wrong, OutOfOrder.
+
+        ``everywhere``: all other sessions end.
+        """
         means = self._means
         present = means.presence.fresh(session, visit)
         means.limits.attempt(visit)
@@ -233,6 +239,8 @@ class Contacts:
             if _is_last(contact, before):
                 raise Wrong(Code.LAST_CONTACT)
             people.remove_contact(transaction, person.id, contact.id, now)
+            if everywhere:
+                sessions.end_all(transaction, person.id, but=present.session.id)
             means.changes.announce(
                 transaction,
                 visit=visit,

@@ -9,7 +9,7 @@ from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.visit import Visit
 from app.foundation.web.application import go_to, show, visit
 from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie
-from app.foundation.web.shape import Form, PinForm
+from app.foundation.web.shape import EverywhereForm, Form, PinForm
 from app.foundation.web.signed import render_signed
 from app.journeys.contacts.flow import COURSES, HOME, State
 from app.journeys.contacts.forms import EmailForm, PhoneForm
@@ -37,10 +37,15 @@ _KINDS = (_Kind("phone", Channel.SMS, PhoneForm), _Kind("email", Channel.EMAIL, 
 def blueprint(contacts: Contacts, presence: Presence) -> Blueprint:
     """The doors of both kinds."""
     doors = Blueprint("contacts", __name__)
+
+    def remove(visit: Visit, session: str | None, channel: Channel, contact_id: str) -> bool:
+        everywhere = bool(EverywhereForm().text("everywhere"))
+        return contacts.remove(visit, session, channel, contact_id, everywhere=everywhere)
+
     for kind in _KINDS:
         _adding(doors, kind, contacts, presence)
         _confirming(doors, kind, contacts)
-        _changing(doors, kind, "remove", contacts.removal_page, contacts.remove, presence)
+        _changing(doors, kind, "remove", contacts.removal_page, remove, presence)
         _changing(doors, kind, "default", contacts.default_page, contacts.make_default, presence)
     return doors
 

@@ -16,6 +16,7 @@ from app.records.attempts.model import Door, Factor, Spent
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
+from app.records.sessions import store as sessions
 from app.steps.change import Changes
 from app.steps.claim import Claims, subject_of
 from app.steps.lane import door_of
@@ -119,17 +120,17 @@ class OwnApps:
                 raise OutOfOrder(Code.APP_CHANGED, due=HOME)
             self._note(transaction, visit, present, Event.APP_RENAMED, app)
 
-    def disable(self, visit: Visit, present: Present, app_id: str) -> None:
-        """Its codes count nowhere until it is enabled again."""
-        self._move(visit, present, app_id, (AppState.ACTIVE,), AppState.DISABLED, Event.APP_DISABLED)
+    def disable(self, visit: Visit, present: Present, app_id: str, *, everywhere: bool = False) -> None:
+        """Its codes count nowhere until it is enabled again. ``everywhere``: all other sessions end."""
+        self._move(visit, present, app_id, (AppState.ACTIVE,), AppState.DISABLED, Event.APP_DISABLED, everywhere)
 
-    def enable(self, visit: Visit, present: Present, app_id: str) -> None:
+    def enable(self, visit: Visit, present: Present, app_id: str, *, everywhere: bool = False) -> None:
         """Its codes count again. The waiting time is what it was: putting an app away and back shortens nothing."""
-        self._move(visit, present, app_id, (AppState.DISABLED,), AppState.ACTIVE, Event.APP_ENABLED)
+        self._move(visit, present, app_id, (AppState.DISABLED,), AppState.ACTIVE, Event.APP_ENABLED, everywhere)
 
-    def remove(self, visit: Visit, present: Present, app_id: str) -> None:
-        """Its codes count nowhere any more; the row stays for an undo."""
-        self._move(visit, present, app_id, _THERE, AppState.REMOVED, Event.APP_REMOVED)
+    def remove(self, visit: Visit, present: Present, app_id: str, *, everywhere: bool = False) -> None:
+        """Its codes count nowhere any more; the row stays for an undo. ``everywhere``: all other sessions end."""
+        self._move(visit, present, app_id, _THERE, AppState.REMOVED, Event.APP_REMOVED, everywhere)
 
     def _move(
         self,
@@ -139,6 +140,7 @@ class OwnApps:
         before: tuple[AppState, ...],
         after: AppState,
         event: Event,
+        everywhere: bool,
     ) -> None:
         means = self._means
         with means.database.begin() as transaction:
@@ -150,6 +152,8 @@ class OwnApps:
                 means.tries.spend_send(transaction, f"apps of {present.person.id}", Door.SIGN_IN)
             if not rows.change_state(transaction, app.id, before, after, present.now):
                 raise OutOfOrder(Code.APP_CHANGED, due=HOME)
+            if everywhere:
+                sessions.end_all(transaction, present.person.id, but=present.session.id)
             means.changes.announce(
                 transaction,
                 visit=visit,

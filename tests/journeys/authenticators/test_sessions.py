@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from app.factors.totp import store as apps
 from app.journeys.operations.service import Housekeeping
+from app.records.people import store as people
 from tests.journeys import behind
 from tests.journeys.authenticators.conftest import EMAIL
 
@@ -175,3 +177,15 @@ def test_a_page_that_was_left_open_and_asks_by_itself_does_not_put_the_idle_end_
         assert browser.get(status).status_code == 200
     one_portal.base.clock.advance(60)
     assert browser.get("/profile").location == "/sign-in"
+
+
+@pytest.mark.parametrize("deed", ["disable", "remove", "phone"])
+def test_whoever_puts_a_lost_phone_away_signs_out_those_who_are_signed_in_by_it(one_portal, jane, browser, other, deed):
+    """The box is ticked beforehand (ASVS 7.4.3)."""
+    with one_portal.base.database.read() as looking:
+        app, phone = apps.of_person(looking, jane.id)[0].id, people.contacts_of(looking, jane.id)[0].id
+    path = f"/authenticators/phone/{phone}/remove" if deed == "phone" else f"/authenticators/app/{app}/{deed}"
+    assert 'name="everywhere" value="yes" checked' in browser.get(path).text
+    assert browser.post(path, everywhere="yes").location == "/authenticators"
+    assert other.get("/profile").location == "/sign-in"
+    assert browser.get("/profile").status_code == 200
