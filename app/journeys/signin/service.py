@@ -114,11 +114,10 @@ class SignIn:
             contacts = self._contacts(looking, person, flow, now)
             has_app = bool(self._apps.usable(looking, person.id, now, waiting=True))
             has_codes = self._codes.any_left(looking, person.id, Use.SIGN_IN, now)
-        ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         return VerifyPage(
             flow.user_id,
             has_app=has_app,
-            ways=tuple(ways.values()),
+            ways=_ways(contacts),
             has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
         )
@@ -283,11 +282,10 @@ class StepUp:
             contacts = self._phones(looking, person, now)
             has_app = bool(self._apps.usable(looking, person.id, now, waiting=True))
             has_codes = self._codes.any_left(looking, person.id, Use.STEP_UP, now)
-        ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         return VerifyPage(
             person.user_id,
             has_app=has_app,
-            ways=tuple(ways.values()),
+            ways=_ways(contacts),
             has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
             by_new_app=present.fresh and not present.settled,
@@ -381,6 +379,12 @@ class StepUp:
         cookie, held, pin = self._pins.prove(visit, task, digits, then)
         self._pins.advance(held, pin, lambda latest: self._flows.change(latest, state=State.DONE, pin=None))
         return cookie
+
+
+def _ways(contacts: tuple[Contact, ...]) -> tuple[Way, ...]:
+    """The first contact of each kind; the phone before the mailbox, which proves less."""
+    ways = {contact.channel: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
+    return tuple(ways[channel] for channel in (Channel.SMS, Channel.EMAIL) if channel in ways)
 
 
 def _just_recovered(person: Person, now: int) -> bool:
