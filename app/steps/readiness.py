@@ -1,7 +1,7 @@
 """Whether somebody would get in again today: what a loss would mean, and what would help (product.md 7.7)."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as apps
@@ -27,6 +27,7 @@ class Facts:
     phones: int
     emails: int
     codes: int
+    awaited: frozenset[str] = frozenset()  # app, recovery_codes, phone, email: there, but still in its waiting time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Mishap:
     ways: tuple[str, ...]  # app_pin, codes_pin
     channels: tuple[str, ...]  # where the PIN of these ways could go: sms, email
     add: tuple[str, ...] = ()  # app, recovery_codes, phone, email
+    awaited: tuple[str, ...] = ()  # what would help and is there already, in its waiting time
     elsewhere: bool = False  # only if the other app or number is not on the device that is lost
 
     @property
@@ -57,22 +59,34 @@ class Readiness:
         return sum(mishap.covered for mishap in self.mishaps)
 
 
-def facts(bound: Iterable[App], contacts: Iterable[Contact], codes: int, now: int) -> Facts:
-    """What counts of apps, contacts and codes; of the codes those that are good now."""
+def facts(
+    bound: Sequence[App], contacts: Sequence[Contact], codes: int, now: int, *, codes_wait: bool = False
+) -> Facts:
+    """What counts of apps, contacts and codes: of the codes those that are good now, or whether some wait."""
     usable = [contact.channel for contact in contacts if contact.usable(now)]
+    waiting = {one.channel for one in contacts if one.confirmed_at is not None and one.usable_from > now}
+    awaited = {
+        "app": any(app.state is AppState.ACTIVE and app.usable_from > now for app in bound),
+        "phone": Channel.SMS in waiting,
+        "email": Channel.EMAIL in waiting,
+        "recovery_codes": codes_wait,
+    }
     return Facts(
         apps=sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound),
         phones=usable.count(Channel.SMS),
         emails=usable.count(Channel.EMAIL),
         codes=codes,
+        awaited=frozenset(thing for thing, there in awaited.items() if there),
     )
 
 
 def facts_of(looking: Transaction, codes: RecoveryCodes, person_id: int, now: int) -> Facts:
     """The same of a person, as the records are now."""
     standing = codes.standing(looking, person_id)
-    left = standing.left if standing is not None and standing.usable_from <= now else 0
-    return facts(apps.of_person(looking, person_id), people.contacts_of(looking, person_id), left, now)
+    left = standing.left if standing is not None else 0
+    waits = standing is not None and standing.usable_from > now
+    bound, contacts = apps.of_person(looking, person_id), people.contacts_of(looking, person_id)
+    return facts(bound, contacts, 0 if waits else left, now, codes_wait=waits and left > 0)
 
 
 def readiness(facts: Facts) -> Readiness:
@@ -81,8 +95,8 @@ def readiness(facts: Facts) -> Readiness:
     A recovery takes an app's code or a saved code, and then a PIN by SMS or e-mail. A lost phone takes an app and
     a number with it: of several the others remain, if they are on another device.
     """
-    lost_phone = Facts(max(0, facts.apps - 1), max(0, facts.phones - 1), facts.emails, facts.codes)
-    lost_mailbox = Facts(facts.apps, facts.phones, max(0, facts.emails - 1), facts.codes)
+    lost_phone = replace(facts, apps=max(0, facts.apps - 1), phones=max(0, facts.phones - 1))
+    lost_mailbox = replace(facts, emails=max(0, facts.emails - 1))
     needs_other = bool(lost_phone.apps and not lost_phone.codes) or bool(lost_phone.phones and not lost_phone.emails)
     return Readiness(
         (
@@ -96,7 +110,8 @@ def readiness(facts: Facts) -> Readiness:
 def _mishap(lost: str, left: Facts, *, first: str, second: str, elsewhere: bool = False) -> Mishap:
     firsts = tuple(way for way, there in (("app_pin", left.apps), ("codes_pin", left.codes)) if there)
     channels = tuple(channel for channel, there in (("sms", left.phones), ("email", left.emails)) if there)
-    add = tuple(thing for thing, there in ((first, firsts), (second, channels)) if not there)
-    if add:
-        return Mishap(lost, (), (), add)
+    needed = tuple(thing for thing, there in ((first, firsts), (second, channels)) if not there)
+    if needed:
+        awaited = tuple(thing for thing in needed if thing in left.awaited)
+        return Mishap(lost, (), (), tuple(thing for thing in needed if thing not in awaited), awaited)
     return Mishap(lost, firsts, channels, elsewhere=elsewhere)

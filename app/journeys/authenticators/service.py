@@ -389,4 +389,5 @@ def _happening(record: Record, present: Present) -> Happening:
 
 
 def _readiness(bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int) -> Readiness:
-    return readiness(facts(bound, contacts, codes.left if codes and codes.usable_from <= now else 0, now))
+    left, waits = (codes.left, codes.usable_from > now) if codes else (0, False)
+    return readiness(facts(bound, contacts, 0 if waits else left, now, codes_wait=waits and left > 0))

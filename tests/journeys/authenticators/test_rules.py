@@ -45,6 +45,13 @@ def test_no_way_to_recover_is_ever_one_channel():
             assert bool(one.ways) != bool(one.add)
 
 
+def test_nobody_is_asked_to_add_what_is_there_and_only_waits():
+    phone = readiness(Facts(1, 1, 1, 0, frozenset({"recovery_codes", "phone"}))).mishaps[1]
+    assert (phone.covered, phone.add, phone.awaited) == (False, (), ("recovery_codes",))
+    phone = readiness(Facts(1, 1, 0, 0, frozenset({"recovery_codes"}))).mishaps[1]
+    assert (phone.covered, phone.add, phone.awaited) == (False, ("email",), ("recovery_codes",))
+
+
 @pytest.mark.parametrize(
     ("have", "elsewhere"),
     [((2, 1, 1, 0), True), ((2, 1, 1, 1), False), ((1, 2, 0, 1), True), ((1, 2, 1, 1), False), ((1, 1, 1, 1), False)],
