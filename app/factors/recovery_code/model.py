@@ -6,6 +6,7 @@ from enum import StrEnum
 CODES = 10  # in a set
 OCTETS = 10  # of a code: 80 bits
 LENGTH = 16  # characters of a code, of five bits each
+REPORTED = 0  # ``serves_until`` of a set that was reported lost or seen: it serves nothing, undo neither
 
 
 class Use(StrEnum):
@@ -22,7 +23,8 @@ class CodeSet:
     """One row of recovery_code_sets.
 
     ``voided_at``: since when it signs in no more, because a new set was made. ``serves_until``: until when it may
-    still serve recovery, which is when the new set may; both None in the living set.
+    still serve recovery, which is when the new set may; both None in the living set. ``REPORTED`` where the set was
+    reported lost or seen.
     """
 
     id: str

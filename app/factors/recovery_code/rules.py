@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.factors.recovery_code.model import LENGTH, OCTETS, CodeSet, Use
+from app.factors.recovery_code.model import LENGTH, OCTETS, REPORTED, CodeSet, Use
 
 # Crockford's base32: no I, L, O and U; the first three are read as what they look like
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -32,9 +32,10 @@ def typed_code(text: str) -> str | None:
 
 
 def older(sets: Sequence[CodeSet], moment: int) -> CodeSet | None:
-    """The set that was past its waiting time and not voided just before a moment."""
+    """The set that was past its waiting time and not voided just before a moment, nor reported lost or seen since."""
     lived = [one for one in sets if one.made_at < moment and (one.voided_at is None or one.voided_at >= moment)]
-    return max((one for one in lived if one.usable_from <= moment), key=lambda one: (one.made_at, one.id), default=None)
+    good = (one for one in lived if one.usable_from <= moment and one.serves_until != REPORTED)
+    return max(good, key=lambda one: (one.made_at, one.id), default=None)
 
 
 def counting(sets: Sequence[CodeSet], use: Use, now: int) -> CodeSet | None:

@@ -6,6 +6,7 @@ from app.factors.recovery_code import rules, store
 from app.factors.recovery_code.model import (
     CODES,
     OCTETS,
+    REPORTED,
     CodeSet,
     Finding,
     NewSet,
@@ -58,7 +59,7 @@ class RecoveryCodes:
         ``usable_from`` is ``now`` at a first activation and by import, else ``now + WAITING``. Until then the
         replaced set still serves recovery, unless it is reported stolen: ``replaced_serve`` False.
         """
-        store.replace(transaction, person_id, now, serves_until=usable_from if replaced_serve else now)
+        store.replace(transaction, person_id, now, serves_until=usable_from if replaced_serve else REPORTED)
         made = CodeSet(self._chance.name(), person_id, new.salt, new.key, now, usable_from)
         store.add(transaction, made, new.digests)
         return made
@@ -77,14 +78,17 @@ class RecoveryCodes:
         return counting is not None and store.left(transaction, counting.id)[0] > 0
 
     def roll_back(self, transaction: Transaction, person_id: int, moment: int, now: int) -> None:
-        """Void the sets that were made at a moment or later; the one that lived just before it lives again."""
+        """Void the sets that were made at a moment or later; the one that lived just before it lives again.
+
+        Not one that was reported lost or seen meanwhile (security rule 5).
+        """
         earlier = None
         for one in store.of_person(transaction, person_id):
             if one.made_at >= moment:
                 store.void(transaction, person_id, one.id, now)
             elif one.voided_at is None or one.voided_at >= moment:
                 earlier = one
-        if earlier is not None and earlier.voided_at is not None:
+        if earlier is not None and earlier.voided_at is not None and earlier.serves_until != REPORTED:
             store.revive(transaction, person_id, earlier.id)
 
     # ---- a try

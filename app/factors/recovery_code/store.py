@@ -96,10 +96,15 @@ def add(transaction: Transaction, new: CodeSet, digests: tuple[str, ...]) -> Non
 
 
 def replace(transaction: Transaction, person_id: int, now: int, *, serves_until: int) -> None:
-    """Void a person's sets: for sign-in at once, for recovery at ``serves_until`` where they may serve it now."""
+    """Void a person's sets: for sign-in at once, for recovery at ``serves_until`` where they may serve it now.
+
+    ``serves_until`` = ``REPORTED`` says of the set that lives, and of one that it replaced, that it was lost or seen.
+    """
     own = sets.c.person_id == person_id
     serving = or_(sets.c.serves_until.is_(None), sets.c.serves_until > now)
-    transaction.execute(update(sets).where(own, serving, sets.c.usable_from > now).values(serves_until=now))
+    transaction.execute(
+        update(sets).where(own, serving, sets.c.usable_from > now).values(serves_until=min(now, serves_until))
+    )
     transaction.execute(update(sets).where(own, serving, sets.c.usable_from <= now).values(serves_until=serves_until))
     transaction.execute(update(sets).where(own, sets.c.voided_at.is_(None)).values(voided_at=now))
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from app.factors.recovery_code.model import Use
 from app.factors.totp.model import AppState
 from app.records.people import store as people
 from app.records.people.model import Channel, Status
@@ -398,3 +399,24 @@ def test_rolling_back_voids_the_codes_that_were_made_since_and_the_earlier_set_l
     case.undo(case.links(PHONE)[0], "roll_back")
     with database.read() as looking:
         assert codes.standing(looking, case.person.id) == old
+
+
+def test_codes_that_the_owner_reported_stolen_decide_nothing_and_never_live_again(case):
+    codes, database = case.portal.means.codes, case.portal.base.database
+    stolen = case.make_codes()
+    case.later(1_000)
+    jane = case.portal.browser()
+    jane.sign_in(case.portal, "jane")
+    jane.get("/authenticators/recovery-codes")
+    assert jane.post("/authenticators/recovery-codes", stolen="yes").status_code == 303
+    case.later(60)
+    # whoever has the paper and reads the mail
+    thief = case.press(case.links(EMAIL)[-1])
+    assert thief.post("/undo/code", code=stolen[0]).status_code == 422
+    assert thief.get("/undo/decide").location == "/undo/choose"
+    assert case.prove(thief).location == "/undo/decide"
+    assert thief.post("/undo/decide", decision="roll_back").location == "/undo/done"
+    with database.read() as looking:
+        assert codes.standing(looking, case.person.id) is None
+        for use in Use:
+            assert codes.counting(looking, case.person.id, use, case.now + 10 * DAY) is None
