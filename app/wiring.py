@@ -401,7 +401,9 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
     own_sessions = OwnSessions(database=base.database, clock=base.clock)
     app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))
-    own_codes = OwnCodes(database=base.database, code_sets=steps.code_sets, limits=means.limits)
+    own_codes = OwnCodes(
+        database=base.database, code_sets=steps.code_sets, limits=means.limits, presence=steps.presence
+    )
     app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
     app.register_blueprint(_enrollment(base, means, steps))
     contacts = Contacts(

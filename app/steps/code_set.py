@@ -1,6 +1,7 @@
 """A new set of saved codes: made, shown once for a while, and then nowhere any more."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from app.factors.recovery_code import rules
@@ -8,17 +9,14 @@ from app.factors.recovery_code.model import Standing
 from app.factors.recovery_code.service import WAITING, RecoveryCodes
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Ephemeral
-from app.foundation.refusals import Code, OutOfOrder
 from app.foundation.secretbox import Keyring, Unreadable
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.records.attempts.model import Door
 from app.records.attempts.service import Tries
 from app.records.audit.model import Event
-from app.records.people import store as people
 from app.records.people.model import Person
 from app.steps.change import Changes
-from app.steps.presence import SIGN_IN_PAGE
 
 SHOWN = 600  # seconds that a new set can be read, by whoever made it
 _PURPOSE = "recovery-codes-shown"
@@ -46,23 +44,29 @@ class CodeSets:
         self._keyring = keyring
         self._clock = clock
 
-    def make(self, visit: Visit, person: Person, reader: str, *, first: bool = False, stolen: bool = False) -> None:
+    def make(
+        self,
+        visit: Visit,
+        person: Person,
+        reader: str,
+        hold: Callable[[Transaction], object],
+        *,
+        first: bool = False,
+        stolen: bool = False,
+    ) -> None:
         """Make a set for somebody, tell every contact, and keep it to be shown.
 
         Counted, before anything is hashed, as messages to one destination are, because every contact is told of it
-        (requirements M-10). Raises Throttled, Unavailable, StoreAway; OutOfOrder where the person's stamp moved on.
-        ``first``: at activation there is no waiting time. ``stolen``: the earlier set serves nothing any more.
+        (requirements M-10). ``hold`` runs in the transaction before anything is written, and refuses by raising: ten
+        slow hashes take a while, and a recovery or a freezing may come in between. Raises Throttled, Unavailable,
+        StoreAway. ``first``: at activation there is no waiting time. ``stolen``: the earlier set serves nothing more.
         """
         with self._database.begin() as transaction:
             self._tries.spend_send(transaction, f"codes of {person.id}", Door.SIGN_IN)
         new = self._codes.draw()
         now = self._clock.now()
         with self._database.begin() as transaction:
-            # ten hashes took a while: a recovery in between ended whoever asked, and one set is made after the other
-            people.hold(transaction, person.id)
-            present = people.get(transaction, person.id)
-            if present is None or present.stamp != person.stamp:
-                raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
+            hold(transaction)
             made = self._codes.bind(
                 transaction,
                 person_id=person.id,

@@ -321,8 +321,15 @@ class Activation:
             earlier = self._code_sets.standing(looking, person)
         if self._code_sets.shown(flow.txn, earlier):
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.CODES))
+
+        def hold(transaction: Transaction) -> None:
+            people.hold(transaction, person.id)
+            self._claims.required(transaction, flow, COURSE)
+            if self._living(transaction, flow).reached != State.CODES:
+                raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.start)
+
         first = earlier is None or earlier.usable_from == earlier.made_at
-        self._code_sets.make(visit, person, flow.txn, first=first)
+        self._code_sets.make(visit, person, flow.txn, hold, first=first)
 
     def codes_shown(self, cookie: str | None) -> CodesPage:
         """The page while it shows codes. Raises OutOfOrder where it shows none, or no longer."""

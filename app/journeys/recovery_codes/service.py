@@ -1,12 +1,12 @@
 """The recovery codes of somebody signed in: how many are left, ten new ones, shown once."""
 
 from app.foundation.refusals import Code, OutOfOrder
-from app.foundation.sql import Database
+from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.journeys.recovery_codes.model import CodesPage
 from app.records.attempts.service import AddressLimits
 from app.steps.code_set import CodeSets, on_paper
-from app.steps.presence import HELD_BACK, Present
+from app.steps.presence import HELD_BACK, Presence, Present
 
 PAGE = "/authenticators/recovery-codes"
 
@@ -14,10 +14,11 @@ PAGE = "/authenticators/recovery-codes"
 class OwnCodes:
     """What the page does."""
 
-    def __init__(self, *, database: Database, code_sets: CodeSets, limits: AddressLimits) -> None:
+    def __init__(self, *, database: Database, code_sets: CodeSets, limits: AddressLimits, presence: Presence) -> None:
         self._database = database
         self._code_sets = code_sets
         self._limits = limits
+        self._presence = presence
 
     def page(self, present: Present) -> CodesPage:
         """What it shows. A new set is shown in the session that made it, and in no other."""
@@ -36,7 +37,11 @@ class OwnCodes:
     def make(self, visit: Visit, present: Present, *, stolen: bool) -> None:
         """Make ten new ones; the earlier ones are void. The caller asked for a fresh proof."""
         self._limits.attempt(visit)
-        self._code_sets.make(visit, present.person, present.session.name, stolen=stolen)
+
+        def hold(transaction: Transaction) -> None:
+            self._presence.hold(transaction, present)
+
+        self._code_sets.make(visit, present.person, present.session.name, hold, stolen=stolen)
 
     def shown(self, present: Present) -> CodesPage:
         """The page while it shows codes. Raises OutOfOrder where it shows none, or no longer."""

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as totp_store
 from app.journeys.operations.service import Housekeeping
 from app.records.invitations import store as invitations
@@ -334,3 +335,36 @@ def test_rules_about_earlier_passwords_are_printed_where_there_was_one(one_porta
     assert 'data-rule="current"' in other.get("/activate/password").text
     fields = {"new_password": PASSWORD, "confirm_password": PASSWORD}
     assert other.post("/activate/password", **fields).status_code == 422
+
+
+def test_a_device_that_was_left_behind_makes_no_codes_once_the_activation_is_over(one_portal, nina):
+    left_behind = one_portal.browser()
+    left_behind.activate_to(one_portal, nina, 3, PHONE)
+    browser = again(one_portal, nina)
+    browser.get("/activate/resume")
+    assert browser.post("/activate/resume", password=NEW_PASSWORD).location == "/activate/codes"
+    browser.get("/activate/codes")
+    assert browser.post("/activate/codes").status_code == 303
+    kept = behind.shown_codes(browser.get("/activate/codes").text)
+    assert browser.post("/activate/codes/saved").location == "/activate/done"
+    assert left_behind.post("/activate/codes").status_code == 409
+    one_portal.deliver()
+    one_portal.base.clock.advance(1_000)
+    one_portal.browser().recover_to_pin_by_code("nina", kept[0])
+
+
+def test_an_activation_whose_account_is_frozen_while_codes_are_drawn_makes_none(one_portal, nina, monkeypatch):
+    browser = one_portal.browser()
+    browser.activate_to(one_portal, nina, 3, PHONE)
+    draw = RecoveryCodes.draw
+
+    def slowly(codes):
+        drawn = draw(codes)
+        with one_portal.base.database.begin() as transaction:
+            assert people.freeze(transaction, nina.person.id, one_portal.base.chance.name())
+        return drawn
+
+    monkeypatch.setattr(RecoveryCodes, "draw", slowly)
+    assert browser.post("/activate/codes").status_code == 409
+    with one_portal.base.database.read() as looking:
+        assert one_portal.means.codes.standing(looking, nina.person.id) is None

@@ -5,6 +5,9 @@ import threading
 
 import pytest
 
+from app.factors.recovery_code.service import RecoveryCodes
+from app.records.people import store as people
+from app.records.sessions import store as sessions
 from tests.journeys import behind
 from tests.portal import NEW_PASSWORD
 
@@ -193,3 +196,34 @@ def test_a_set_that_was_asked_for_before_a_recovery_is_not_made_after_it(one_por
     later.sign_in_to_verify("jane", NEW_PASSWORD)
     later.get("/sign-in/code")
     assert later.post("/sign-in/code", code=codes[0]).status_code == 303
+
+
+def test_an_account_that_is_frozen_while_codes_are_drawn_gets_none(one_portal, jane, browser, monkeypatch):
+    draw = RecoveryCodes.draw
+
+    def slowly(codes):
+        drawn = draw(codes)
+        with one_portal.base.database.begin() as transaction:
+            assert people.freeze(transaction, jane.id, one_portal.base.chance.name())
+        return drawn
+
+    monkeypatch.setattr(RecoveryCodes, "draw", slowly)
+    assert browser.post(PAGE).status_code == 409
+    with one_portal.base.database.read() as looking:
+        assert one_portal.means.codes.standing(looking, jane.id) is None
+    assert not behind.queued(one_portal, "notice_codes_made")
+
+
+def test_whoever_is_signed_out_while_codes_are_drawn_gets_none(one_portal, jane, browser, monkeypatch):
+    draw = RecoveryCodes.draw
+
+    def slowly(codes):
+        drawn = draw(codes)
+        with one_portal.base.database.begin() as transaction:
+            sessions.end_all(transaction, jane.id)
+        return drawn
+
+    monkeypatch.setattr(RecoveryCodes, "draw", slowly)
+    assert browser.post(PAGE).status_code == 409
+    with one_portal.base.database.read() as looking:
+        assert one_portal.means.codes.standing(looking, jane.id) is None
