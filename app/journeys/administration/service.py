@@ -379,7 +379,7 @@ class Administration:
             dispute = cases.living(transaction, person.id)
             if dispute is not None:
                 cases.lift(transaction, dispute.id, now)
-            since = min(dispute.changed_at if dispute else now, now - LINK_LIFE)
+            since = (dispute.opened_at if dispute else now) - LINK_LIFE
             undo = self._undo.issue(transaction, person.id, Kind.ACCOUNT, now)
             told = self._outbox.notify(
                 transaction,

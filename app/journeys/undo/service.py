@@ -133,7 +133,7 @@ class Undo:
         name = self._means.chance.name()
         cases.add(transaction, Dispute(name, person.id, link.kind, link.changed_at, state, now))
         undo = self._means.links.issue(transaction, person.id, link.kind, now, changed_at=link.changed_at)
-        told = self._tell(transaction, visit, person, "notice_frozen", undo, link.changed_at, now)
+        told = self._tell(transaction, visit, person, "notice_frozen", undo, now, opened_at=now)
         details: dict[str, object] = {
             "kind": link.kind.value,
             "changed_at": link.changed_at,
@@ -267,7 +267,7 @@ class Undo:
         if unusable is not None:
             template, event = "notice_rolled_back", Event.ROLLED_BACK
         # told before: everybody who was told of the change is told what became of it
-        told = self._tell(transaction, visit, person, template, undo, since, now)
+        told = self._tell(transaction, visit, person, template, undo, now, opened_at=dispute.opened_at)
         if unusable is not None:
             self._means.apps.roll_back(transaction, person.id, since, now)
             self._means.codes.roll_back(transaction, person.id, since, now)
@@ -294,12 +294,23 @@ class Undo:
         return advanced[0]
 
     def _tell(
-        self, transaction: Transaction, visit: Visit, person: Person, template: str, undo: str, since: int, now: int
+        self,
+        transaction: Transaction,
+        visit: Visit,
+        person: Person,
+        template: str,
+        undo: str,
+        now: int,
+        *,
+        opened_at: int,
     ) -> tuple[Contact, ...]:
-        """A notice to every contact, and to those that were removed as long as a link to dispute that is good."""
+        """A notice to every contact, and to those whose removal could be disputed when the dispute was opened.
+
+        None that was removed earlier, or whoever reads it could freeze the account by one notice after the other.
+        """
         return self._means.outbox.notify(
             transaction,
-            contacts=people.contacts_since(transaction, person.id, min(since, now - LINK_LIFE)),
+            contacts=people.contacts_since(transaction, person.id, opened_at - LINK_LIFE),
             template=template,
             variables={"at": now, "address": visit.address, "undo": undo},
             language=person.language or visit.language,

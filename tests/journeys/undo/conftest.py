@@ -8,11 +8,13 @@ from app.factors.totp import rules as totp
 from app.factors.totp import store as totp_store
 from app.factors.totp.model import App, AppState
 from app.foundation.visit import Visit
+from app.journeys.administration.service import Administration
 from app.records.audit.model import Event
 from app.records.organizations.model import STANDARD
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.steps.change import Changes
+from app.wiring import build_steps
 
 PHONE = "+491700000001"
 EMAIL = "jane@example.org"
@@ -171,6 +173,25 @@ class Case:
         assert answer.location == "/undo/done", answer.text
         assert browser.get("/undo/done").status_code == 200
         return browser
+
+    # ---- who helps
+
+    def operator(self) -> Administration:
+        base, means = self.portal.base, self.portal.means
+        return Administration(
+            database=base.database,
+            passwords=means.passwords,
+            apps=means.apps,
+            tries=means.tries,
+            outbox=means.outbox,
+            undo=means.undo,
+            clock=base.clock,
+            chance=base.chance,
+            issuer="Keyturn",
+            language="en",
+            invitations=build_steps(base, means).invitations,
+            hands=1,
+        )
 
     def code_of(self, seed: bytes) -> str:
         return totp.hotp(seed, totp.step_at(self.now))

@@ -245,3 +245,16 @@ def test_somebody_frozen_is_like_nobody_at_sign_in_and_recovery(case):
         ]
     assert [status for status, _ in answers["jane"]] == [303, 422, 303, 422]
     assert answers["jane"] == answers["nobd"]
+
+
+def test_whoever_reads_a_mailbox_that_was_removed_cannot_freeze_the_account_for_ever(case):
+    case.remove_contact(EMAIL)
+    link, froze = case.links(EMAIL)[-1], 0
+    while froze < 9 and case.portal.browser().get(link).status_code == 200:
+        case.press(link, REMOTE_ADDR="203.0.113.66")
+        froze += 1
+        link = case.links(EMAIL)[-1]  # in the notice of the freezing
+        case.operator().unfreeze("jane", "rang us")
+        case.later(3 * DAY)
+    assert 1 < froze < 5
+    assert case.person.status is Status.ACTIVE
