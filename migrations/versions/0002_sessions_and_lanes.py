@@ -137,6 +137,13 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['set_id'], ['recovery_code_sets.id'], name=op.f('fk_recovery_codes_set_id_recovery_code_sets')),
     sa.PrimaryKeyConstraint('set_id', 'digest', name=op.f('pk_recovery_codes'))
     )
+    op.create_table('totp_off_periods',
+    sa.Column('app_id', sa.String(length=32), nullable=False),
+    sa.Column('on_at', sa.BigInteger(), nullable=False),
+    sa.Column('off_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['app_id'], ['totp_apps.id'], name=op.f('fk_totp_off_periods_app_id_totp_apps')),
+    sa.PrimaryKeyConstraint('app_id', 'on_at', name=op.f('pk_totp_off_periods'))
+    )
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))

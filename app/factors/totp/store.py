@@ -15,6 +15,8 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    insert,
+    literal,
     or_,
     select,
     update,
@@ -49,6 +51,15 @@ burned = Table(
     Column("app_id", String(32), ForeignKey("totp_apps.id"), primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("burned_at", BigInteger, nullable=False),
+)
+
+# how long an app was put away that is back; what was off at a moment does not become older than it by being enabled
+off_periods = Table(
+    "totp_off_periods",
+    metadata,
+    Column("app_id", String(32), ForeignKey("totp_apps.id"), primary_key=True),
+    Column("on_at", BigInteger, primary_key=True),
+    Column("off_at", BigInteger, nullable=False),
 )
 
 _ROW: dict[str, Any] = {column.name: bindparam(column.name) for column in apps.columns}
@@ -99,17 +110,29 @@ def bound_before(transaction: Transaction, person_id: int, moment: int) -> tuple
 
 
 def roll_back(transaction: Transaction, person_id: int, moment: int, now: int) -> None:
-    """Remove the apps that were bound at a moment or later; those disabled or removed since are active again."""
+    """Make the apps what they were just before a moment.
+
+    Those bound then or later are removed; those disabled or removed since are active again, those enabled disabled.
+    """
     own = apps.c.person_id == person_id
     later = update(apps).where(own, apps.c.bound_at >= moment, apps.c.state != AppState.REMOVED.value)
     transaction.execute(later.values(state=AppState.REMOVED.value, removed_at=now, off_at=_off(now)))
+    enabled = update(apps).where(own, apps.c.state == AppState.ACTIVE.value, _off_at(moment))
+    transaction.execute(enabled.values(state=AppState.DISABLED.value, off_at=now))
     earlier = update(apps).where(own, _there_at(moment), apps.c.state != AppState.ACTIVE.value)
     transaction.execute(earlier.values(state=AppState.ACTIVE.value, removed_at=None, off_at=None))
 
 
 def _there_at(moment: int) -> Any:
     """Bound before a moment, and active until then or longer."""
-    return (apps.c.bound_at < moment) & or_(apps.c.state == AppState.ACTIVE.value, apps.c.off_at >= moment)
+    lasted = or_(apps.c.state == AppState.ACTIVE.value, apps.c.off_at >= moment)
+    return (apps.c.bound_at < moment) & lasted & ~_off_at(moment)
+
+
+def _off_at(moment: int) -> Any:
+    """Put away before a moment, and enabled then or later."""
+    was_off = (off_periods.c.app_id == apps.c.id, off_periods.c.off_at < moment, off_periods.c.on_at >= moment)
+    return exists().where(*was_off)
 
 
 def _off(now: int) -> Any:
@@ -170,6 +193,9 @@ def change_state(
 ) -> bool:
     """Move an app from one of some states to another; False where it stands in none of them. Nothing else changes."""
     where = (apps.c.id == app_id, apps.c.state.in_([state.value for state in before]))
+    if after is AppState.ACTIVE:
+        period = select(apps.c.id, literal(now, BigInteger), apps.c.off_at).where(*where, apps.c.off_at < now)
+        transaction.execute(insert(off_periods).from_select(["app_id", "on_at", "off_at"], period))
     values = {
         "state": after.value,
         "removed_at": now if after is AppState.REMOVED else None,

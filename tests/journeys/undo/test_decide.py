@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from app.factors.recovery_code.model import Use
+from app.factors.totp import store as totp_store
 from app.factors.totp.model import AppState
 from app.records.people import store as people
 from app.records.people.model import Channel, Status
@@ -420,3 +421,34 @@ def test_codes_that_the_owner_reported_stolen_decide_nothing_and_never_live_agai
         assert codes.standing(looking, case.person.id) is None
         for use in Use:
             assert codes.counting(looking, case.person.id, use, case.now + 10 * DAY) is None
+
+
+def test_an_app_that_was_put_away_and_is_enabled_by_a_thief_decides_nothing_and_is_put_away_again(case):
+    stolen = case.bind_app()
+    case.drop_app("New", AppState.DISABLED)
+    case.later(30 * DAY)
+    # the stolen phone shows the message and the codes; the password was seen
+    thief = case.portal.browser()
+    thief.sign_in_by_pin(case.portal, "jane", PHONE)
+    app = next(one.id for one in case.all_apps() if one.label == "New")
+    thief.get(f"/authenticators/app/{app}/enable")
+    assert thief.post(f"/authenticators/app/{app}/enable").status_code == 303
+    assert case.apps() == {"Phone": "active", "New": "active"}
+    case.later(600)
+    pressed = case.press(case.links(PHONE)[-1], REMOTE_ADDR="203.0.113.66")
+    assert case.prove(pressed, case.code_of(stolen)).status_code == 422
+    assert case.prove(pressed).location == "/undo/decide"
+    assert pressed.post("/undo/decide", decision="roll_back").location == "/undo/done"
+    assert case.apps() == {"Phone": "active", "New": "disabled"}
+
+
+def test_an_app_that_a_thief_puts_away_and_back_still_decides(case):
+    app = case.all_apps()[0].id
+    for state in (AppState.DISABLED, AppState.ACTIVE) * 2:
+        case.later()
+        before = (AppState.ACTIVE, AppState.DISABLED)
+        with case.portal.base.database.begin() as transaction:
+            assert totp_store.change_state(transaction, app, before, state, case.now)
+            case.announce(transaction)
+    case.later()
+    assert case.prove(case.press(case.links(PHONE)[0])).location == "/undo/decide"
