@@ -67,7 +67,8 @@ class Invitations:
     def may_go_to(self, transaction: Transaction, person: Person) -> bool:
         """Whether an invitation would alter nothing that is in use: only what an earlier one began (rule 12)."""
         earlier = store.unfinished(transaction, person.id)
-        return (earlier is not None and earlier.reached != "") or not in_use(transaction, person.id)
+        begun = earlier is not None and earlier.reached != "" and person.recovered_at is None
+        return begun or not in_use(transaction, person.id)
 
     def living(self, transaction: Transaction, invitation_id: str, now: int) -> Invitation | None:
         """An invitation that is still good. One by which no password was chosen dies once another way gave one."""

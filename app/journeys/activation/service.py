@@ -88,7 +88,9 @@ class Activation:
     def _invited(self, transaction: Transaction, token: str) -> tuple[Invitation, Person]:
         invitation = self._invitations.living(transaction, fingerprint(token), self._clock.now())
         person = people.get(transaction, invitation.person_id) if invitation else None
-        if invitation is None or person is None or person.status is not Status.ACTIVE:
+        # whoever has recovered the account uses it already: nothing is the first any more, so that all has to wait
+        usable = person is not None and person.status is Status.ACTIVE and person.recovered_at is None
+        if invitation is None or person is None or not usable:
             raise OutOfOrder(Code.LINK_DEAD, due=COURSE.start)
         return invitation, person
 

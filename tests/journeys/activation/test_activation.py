@@ -368,3 +368,18 @@ def test_an_activation_whose_account_is_frozen_while_codes_are_drawn_makes_none(
     assert browser.post("/activate/codes").status_code == 409
     with one_portal.base.database.read() as looking:
         assert one_portal.means.codes.standing(looking, nina.person.id) is None
+
+
+def test_whoever_has_recovered_the_account_since_needs_no_invitation_and_has_none(one_portal, nina):
+    one_portal.browser().activate_to(one_portal, nina, 3, PHONE)
+    one_portal.deliver()
+    one_portal.base.clock.advance(1_000)
+    forgetful = one_portal.browser()
+    forgetful.recover_to_password(one_portal, "nina", PHONE)
+    chosen = "yet another fine long passphrase"
+    answer = forgetful.post("/recovery/password", new_password=chosen, confirm_password=chosen)
+    assert answer.status_code == 303
+    # else the link would make codes that wait for nothing, on the very day on which no factor changes
+    browser = one_portal.browser()
+    assert browser.get(nina.path).location == "/activate"
+    assert browser.post(nina.path).status_code == 409
