@@ -326,6 +326,7 @@ _ROWS = (
 )
 _ADD = [Action(name, f"/{name}") for name in ("add_app", "replace_app", "add_phone", "add_email")]
 _RICH, _POOR = readiness(Facts(2, 1, 1, 7)), readiness(Facts(1, 1, 0, 0))
+_AWAITING = readiness(Facts(1, 1, 0, 0, frozenset({"recovery_codes", "email"})))
 _OWN_PASSWORD: dict[str, Any] = {
     "page": PasswordPage(_RULES, "minlength: 12; maxlength: 256; allowed: ascii-printable;"),  # type: ignore[arg-type]
     "everywhere": True,
@@ -445,6 +446,7 @@ CASES: dict[str, Case] = {
         Overview((replace(_ROWS[0], state="locked"), replace(_ROWS[1], last_used=None)), 1, _POOR, _since(-40_000)),
         "password",
     ),
+    "authenticators-awaiting": _overview(Overview(_ROWS, 2, _AWAITING)),
     "change-password": _signed("password", **_OWN_PASSWORD),
     "change-password-wrong": _signed(
         "password", 422, **{**_OWN_PASSWORD, **_one(Code.WRONG_PASSWORD, "current_password")}
@@ -513,6 +515,7 @@ CASES: dict[str, Case] = {
     "link-over": Case("recovery/link.html", {"user_id": "", "news": "over", "errors": {}}, path="/recovery/link"),
     "link-asked": Case("recovery/link.html", {"user_id": "", "news": "asked", "errors": {}}, path="/recovery/link"),
     "link-open": Case("recovery/link_open.html", {"token": "t" * 43, "errors": {}}),
+    "step-up-no-phone": _ways("signin/step_up.html", ways=[], has_codes=False),
     "step-up-new-app": _ways("signin/step_up.html", ways=[_PHONE], by_new_app=True),
     "app-new": _new_app(),
     "app-new-phone": _new_app(replacing=True),
