@@ -6,16 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import Boolean, Integer, MetaData, Table, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 import app
+from app.factors.totp import store as totp
+from app.factors.totp.model import AppState
 from app.foundation.refusals import StoreAway
 from app.foundation.sql import Database, metadata
 from app.foundation.sql.migrations import FOLDER, NotMigrated, at_head, configuration, current, head, migrate
+from app.records.people import store as people
+from app.records.people.model import Status
 from tests.conftest import create_tables
 
 ROOT = Path(app.__file__).parents[1]
@@ -54,6 +59,89 @@ def test_the_migrations_make_exactly_what_the_stores_declare(database, tmp_path)
         options = {"compare_type": True, "compare_server_default": not database.is_sqlite}
         differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     assert differences == []
+
+
+# what the stores read as one of a few words
+_WORDS = {
+    ("people", "status"): "active",
+    ("contacts", "channel"): "sms",
+    ("totp_apps", "state"): "active",
+}
+
+
+def tables_of(database):
+    found = MetaData()
+    found.reflect(database.engine)
+    return [table for table in found.sorted_tables if table.name != "alembic_version"]
+
+
+def filled(table, number):
+    """A row of a table that refers to the rows of the same number."""
+
+    def value(column):
+        if column.name == "removed_at":
+            return None
+        if isinstance(column.type, Boolean):
+            return bool(number % 2)
+        if isinstance(column.type, Integer):
+            return number
+        return _WORDS.get((table.name, column.name), f"row {number}")
+
+    return {column.name: value(column) for column in table.columns}
+
+
+def rows_of(database, tables):
+    with database.read() as looking:
+        return {table.name: sorted(looking.execute(select(*table.columns)).all(), key=repr) for table in tables}
+
+
+@pytest.fixture
+def of_the_first_release(database):
+    """A database of revision 0001 with three rows in each of its tables."""
+    made = configuration()
+    with database.engine.begin() as connection:
+        made.attributes["connection"] = connection
+        command.upgrade(made, "0001")
+    tables = tables_of(database)
+    with database.begin() as transaction:
+        for table in tables:
+            transaction.execute(table.insert(), [filled(table, number) for number in (1, 2, 3)])
+    return database
+
+
+def test_what_a_database_of_the_first_release_held_is_all_there_after_the_migrations(of_the_first_release):
+    database = of_the_first_release
+    tables = tables_of(database)
+    before = rows_of(database, tables)
+    assert {"people", "contacts", "totp_apps", "outbox"} <= set(before)
+    assert {len(rows) for rows in before.values()} == {3}
+    assert migrate(database) is True
+    assert rows_of(database, tables) == before
+    with database.read() as looking:
+        person, (contact,), (bound,) = (
+            people.get(looking, 2),
+            people.contacts_of(looking, 2),
+            totp.of_person(looking, 2),
+        )
+    assert person is not None
+    assert (person.user_id, person.status, person.recovered_at) == ("row 2", Status.ACTIVE, None)
+    assert (contact.usable(3), contact.last_used_at, contact.pending_until) == (True, None, None)
+    assert (bound.state, bound.seed, bound.off_at, bound.mark) == (AppState.ACTIVE, "row 2", None, None)
+
+
+def test_a_database_of_the_first_release_has_the_indexes_and_constraints_of_today(of_the_first_release):
+    database = of_the_first_release
+    migrate(database)
+    found = {table.name: table for table in tables_of(database)}
+    for name, table in found.items():
+        assert {index.name for index in table.indexes} == {index.name for index in metadata.tables[name].indexes}
+    apps: Table = found["totp_apps"]
+    with pytest.raises(IntegrityError), database.begin() as transaction:
+        transaction.execute(apps.insert(), {**filled(apps, 4), "person_id": 9})
+    with database.begin() as transaction:
+        transaction.execute(apps.update().where(apps.c.person_id == 1).values(mark="one seed"))
+    with pytest.raises(IntegrityError), database.begin() as transaction:
+        transaction.execute(apps.update().where(apps.c.person_id == 2).values(mark="one seed"))
 
 
 def test_eight_processes_that_migrate_at_once_all_succeed(empty_database_url):
