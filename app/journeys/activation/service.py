@@ -4,6 +4,7 @@ The link alone binds nothing (security rule 13). It can be opened again, on anot
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from app.factors.password import rules as password_rules
 from app.factors.password.model import RuleKey
@@ -31,6 +32,7 @@ from app.records.people.model import Channel, Contact, Person, Status
 from app.steps.claim import Claims, own_record
 from app.steps.code_set import CodeSets, on_paper
 from app.steps.invite import Invitations, filed
+from app.steps.lane import LANE
 from app.steps.new_app import Enrollee, NewApps, NewKey
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
@@ -38,6 +40,8 @@ from app.steps.pin import PinMeans, PinStep
 
 _INVITATION = "invitation"  # the note of a flow that says which it is of
 _OF_EARLIER = frozenset({RuleKey.CURRENT, RuleKey.HISTORY})  # rules that mean nothing before there was a password
+# after a mailed link and the proof strangers who lock the sign-in lock nobody out (security rule 1)
+_LANE: dict[str, Any] = {LANE: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class Activation:
         advanced = self._pins.advance(
             held,
             pin,
-            lambda latest: self._flows.advance(latest, state=state, proof=proof, pin=None, candidates=0),
+            lambda latest: self._flows.advance(latest, state=state, proof=proof, pin=None, candidates=0, **_LANE),
         )
         return advanced[0], state
 
@@ -163,7 +167,7 @@ class Activation:
                 audit.add(transaction, own_record(Event.ACTIVATION_REFUSED, flow, visit, now, right=False))
         if not right:
             raise Wrong(Code.WRONG_ACTIVATION_CODE, field="code")
-        advanced = self._flows.advance(held, state=state, proof=Proof(FILED, now), candidates=0)
+        advanced = self._flows.advance(held, state=state, proof=Proof(FILED, now), candidates=0, **_LANE)
         if advanced is None:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(state))
         return advanced[0], state

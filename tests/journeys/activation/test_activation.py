@@ -1,12 +1,15 @@
 """First activation: the link alone binds nothing, and all can be resumed until it ends (security rule 13)."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 
 from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as totp_store
+from app.foundation.refusals import Throttled
 from app.journeys.operations.service import Housekeeping
+from app.records.attempts.model import Door, Factor
 from app.records.invitations import store as invitations
 from app.records.people import store as people
 from app.records.people.model import Status
@@ -383,3 +386,16 @@ def test_whoever_has_recovered_the_account_since_needs_no_invitation_and_has_non
     browser = one_portal.browser()
     assert browser.get(nina.path).location == "/activate"
     assert browser.post(nina.path).status_code == 409
+
+
+def test_strangers_who_lock_the_sign_in_do_not_close_the_way_on(one_portal, nina):
+    one_portal.browser().activate_to(one_portal, nina, 2, PHONE)
+    subject = one_portal.means.tries.subject(nina.person.canonical_id, nina.person.id)
+    with suppress(Throttled):
+        for _ in range(60):
+            one_portal.means.tries.spend(subject, Factor.PASSWORD, Door.SIGN_IN)
+            one_portal.base.clock.advance(90_000 // 60)
+    browser = again(one_portal, nina)
+    browser.get("/activate/resume")
+    answer = browser.post("/activate/resume", password=NEW_PASSWORD)
+    assert answer.status_code == 303, answer.text
