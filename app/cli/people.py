@@ -208,11 +208,12 @@ def unlock(user_id: str, *, reason: str, as_json: bool) -> None:
 @user.command("unfreeze")
 @click.argument("user_id")
 @click.option("--reason", required=True, help="Why; it is written down, and shown to the person.")
+@click.option("--end-links", is_flag=True, help="Links in notices so far end: somebody freezes again and again.")
 @json_option
-def unfreeze(user_id: str, *, reason: str, as_json: bool) -> None:
+def unfreeze(user_id: str, *, reason: str, end_links: bool, as_json: bool) -> None:
     """Open a frozen account again, with everything as it is now. The person is told on every channel."""
     with open_house(read_settings(), prepare=False) as house:
-        told = house.people.unfreeze(user_id, reason)
+        told = house.people.unfreeze(user_id, reason, end_links=end_links)
     if as_json:
         click.echo(json_text({"told": list(told)}))
         return

@@ -364,8 +364,13 @@ class Administration:
             )
         return Unlocked(cleared, left, tuple(contact.masked for contact in told))
 
-    def unfreeze(self, typed: str, typed_reason: str, *, actor: str = OPERATOR) -> tuple[str, ...]:
+    def unfreeze(
+        self, typed: str, typed_reason: str, *, end_links: bool = False, actor: str = OPERATOR
+    ) -> tuple[str, ...]:
         """End the freezing of an account with everything as it is, and tell the person on every channel.
+
+        ``end_links``: whoever reads a contact freezes again and again, so that the links mailed so far end, and the
+        notice carries none; the owner has then time to remove that contact.
 
         Returns the masked contacts that are told. Raises NotDone.
         """
@@ -380,7 +385,9 @@ class Administration:
             if dispute is not None:
                 cases.lift(transaction, dispute.id, now)
             since = (dispute.opened_at if dispute else now) - LINK_LIFE
-            undo = self._undo.issue(transaction, person.id, Kind.ACCOUNT, now)
+            if end_links:
+                cases.end_links(transaction, person.id, now)
+            undo = "" if end_links else self._undo.issue(transaction, person.id, Kind.ACCOUNT, now)
             told = self._outbox.notify(
                 transaction,
                 contacts=people.contacts_since(transaction, person.id, since),
@@ -389,7 +396,11 @@ class Administration:
                 language=person.language or self._language,
                 now=now,
             )
-            details: dict[str, object] = {"reason": reason, "told": [contact.id for contact in told]}
+            details: dict[str, object] = {
+                "reason": reason,
+                "told": [contact.id for contact in told],
+                "links_ended": end_links,
+            }
             audit.add(
                 transaction,
                 Record(Event.USER_UNFROZEN, now, person.id, actor, "success", reason="operator", details=details),

@@ -77,6 +77,12 @@ def spend_link(transaction: Transaction, link_id: str, now: int) -> bool:
     return transaction.execute(spent, {"link_id": link_id, "now": now}).rowcount == 1
 
 
+def end_links(transaction: Transaction, person_id: int, now: int) -> None:
+    """Spend every link of somebody."""
+    unspent = (links.c.person_id == person_id, links.c.used_at.is_(None))
+    transaction.execute(update(links).where(*unspent).values(used_at=now))
+
+
 def add(transaction: Transaction, dispute: Dispute) -> None:
     """Open a dispute."""
     transaction.execute(

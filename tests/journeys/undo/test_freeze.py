@@ -258,3 +258,17 @@ def test_whoever_reads_a_mailbox_that_was_removed_cannot_freeze_the_account_for_
         case.later(3 * DAY)
     assert 1 < froze < 5
     assert case.person.status is Status.ACTIVE
+
+
+def test_an_operator_can_end_every_link_where_a_reader_of_the_mailbox_freezes_again_and_again(case):
+    case.change_password(PASSWORD + " two")
+    case.press(case.links(EMAIL)[-1])
+    spare = case.links(EMAIL)
+    assert len(case.operator().unfreeze("jane", "reads her mail", end_links=True)) == 2
+    assert case.links(EMAIL) == spare  # the notice of it carries none
+    assert all(case.portal.browser().get(link).status_code == 410 for link in case.links(EMAIL))
+    assert [letter.text for letter in case.portal.mailbox.to(EMAIL)][-1].count("no longer frozen")
+    assert case.person.status is Status.ACTIVE
+    # the next change is disputed as ever
+    case.change_password(PASSWORD + " three")
+    assert case.press(case.links(EMAIL)[-1])
