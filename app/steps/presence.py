@@ -86,8 +86,8 @@ class Presence:
     ) -> Entered:
         """Begin a session with the caller's transaction. With two factors the browser is known from then on.
 
-        Raises OutOfOrder where the person's stamp moved on: the proofs were judged before a recovery, which ends
-        what is known.
+        Raises OutOfOrder where the person's stamp moved on: the proofs were judged before a recovery or a freezing,
+        which end what is known.
         """
         now = self._clock.now()
         present = people.get(transaction, person.id)
