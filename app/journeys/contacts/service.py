@@ -29,7 +29,7 @@ from app.records.sessions import store as sessions
 from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.pin import PinMeans, PinStep
-from app.steps.presence import SIGN_IN_PAGE, Presence, Present
+from app.steps.presence import Presence, Present
 
 _FIELDS = {Channel.SMS: "phone", Channel.EMAIL: "email"}
 _DAY = 86_400
@@ -102,7 +102,7 @@ class Contacts:
         )
         try:
             with means.database.begin() as transaction:
-                self._hold(transaction, person.id, person.stamp)
+                means.presence.hold(transaction, present)
                 _judge(people.contacts_of(transaction, person.id), channel, address, _FIELDS[channel])
                 self._spend(transaction, person.id)
                 people.drop_pending(transaction, person.id, channel, now)
@@ -159,8 +159,8 @@ class Contacts:
         self._means.limits.attempt(visit)
         self._own(present, task, channel)
 
-        def then(transaction: Transaction, person: Person, pin: Pin, held: Held) -> None:
-            self._hold(transaction, person.id, held.flow.stamp)
+        def then(transaction: Transaction, person: Person, pin: Pin, _held: Held) -> None:
+            self._means.presence.hold(transaction, present)
             self._confirm(transaction, visit, person, channel, pin.contact_id)
 
         _, held, _ = self._pins[channel].prove(visit, task, digits, then)
@@ -225,10 +225,11 @@ class Contacts:
         """
         means = self._means
         present = means.presence.fresh(session, visit)
+        person = present.person
         means.limits.attempt(visit)
         now = means.clock.now()
         with means.database.begin() as transaction:
-            person = self._hold(transaction, present.person.id, present.person.stamp)
+            means.presence.hold(transaction, present)
             contact = _find(transaction, person.id, channel, contact_id)
             if contact is None:
                 return False
@@ -272,9 +273,10 @@ class Contacts:
         """Put a contact first of its kind. False where this is none of theirs. Raises Throttled, OutOfOrder."""
         means = self._means
         present = means.presence.fresh(session, visit)
+        person = present.person
         means.limits.attempt(visit)
         with means.database.begin() as transaction:
-            person = self._hold(transaction, present.person.id, present.person.stamp)
+            means.presence.hold(transaction, present)
             contact = _find(transaction, person.id, channel, contact_id)
             if contact is None or contact.confirmed_at is None:
                 return False
@@ -298,14 +300,6 @@ class Contacts:
         return True
 
     # ----
-
-    def _hold(self, transaction: Transaction, person_id: int, stamp: str) -> Person:
-        """The person, whose contacts nobody else changes meanwhile. Raises OutOfOrder where the stamp moved on."""
-        people.lock(transaction, person_id)
-        person = people.get(transaction, person_id)
-        if person is None or person.stamp != stamp:
-            raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
-        return person
 
     def _tell(self, transaction: Transaction, visit: Visit, person: Person, contact: Contact, *, removed: bool) -> None:
         """Tell a contact that waits what became of itself; the notices of the account are not for it yet."""

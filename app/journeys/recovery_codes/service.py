@@ -35,7 +35,7 @@ class OwnCodes:
         )
 
     def make(self, visit: Visit, present: Present, *, stolen: bool) -> None:
-        """Make ten new ones; the earlier ones are void. The caller asked for a fresh proof."""
+        """Make ten new ones; the earlier ones are void. The caller asked for a fresh proof. Raises OutOfOrder."""
         self._limits.attempt(visit)
 
         def hold(transaction: Transaction) -> None:

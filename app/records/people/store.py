@@ -169,12 +169,6 @@ def add_contact(transaction: Transaction, new: Contact, created_at: int) -> None
     transaction.execute(insert(contacts).values(_contact_values(new, created_at)))
 
 
-def lock(transaction: Transaction, person_id: int) -> None:
-    """Let nobody else change this person's contacts until the transaction ends: what is counted stays true."""
-    # not FOR UPDATE: rows that refer to a person, such as events, take a share of their key before
-    transaction.execute(select(people.c.id).where(people.c.id == person_id).with_for_update(key_share=True))
-
-
 def confirm_contact(transaction: Transaction, confirmed: Contact) -> bool:
     """Write down that a pending contact was confirmed, with its place and when it may be used; once.
 

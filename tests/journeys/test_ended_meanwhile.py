@@ -1,0 +1,80 @@
+"""A session that ends after a change asked who is there, and before it writes, changes nothing any more.
+
+So somebody who froze the account, or ended the thief's session, has the last word, however slow the change was.
+"""
+
+import pytest
+
+from app.foundation.chance import SystemChance
+from app.records.people import store as people
+from app.records.people.model import Channel, Contact
+from app.records.sessions import store as sessions
+from app.steps.presence import Presence
+from tests.journeys import behind
+from tests.portal import Portal
+
+PHONE, EMAIL, OTHER = "+491700000001", "jane@example.org", "+447700900123"
+HOME = "/authenticators"
+SPENT = {"sessions", "attempts"}  # the end of the session itself, and tries that were counted before
+
+
+@pytest.fixture
+def jane(one_portal):
+    return one_portal.add("jane", phone=PHONE, email=EMAIL)
+
+
+def second_phone(portal: Portal, person) -> str:
+    name = SystemChance().name()
+    with portal.base.database.begin() as transaction:
+        people.add_contact(transaction, Contact(name, person.id, Channel.SMS, OTHER, 1, 1, 1, None), 1)
+    return name
+
+
+def changes(portal, jane):
+    """The path of every change and what is typed there."""
+    with portal.base.database.read() as looking:
+        (app,) = portal.means.apps.usable(looking, jane.id, portal.base.clock.now())
+    other = second_phone(portal, jane)
+    return {
+        "rename": (f"{HOME}/app/{app.id}/rename", {"label": "Mine"}),
+        "disable": (f"{HOME}/app/{app.id}/disable", {}),
+        "remove": (f"{HOME}/app/{app.id}/remove", {}),
+        "synchronize": (
+            f"{HOME}/app/{app.id}/synchronize",
+            {"code_1": portal.code("jane", 1), "code_2": portal.code("jane", 2)},
+        ),
+        "codes": (f"{HOME}/recovery-codes", {}),
+        "add an address": (f"{HOME}/email/new", {"email": "other@example.org"}),
+        "remove a phone": (f"{HOME}/phone/{other}/remove", {}),
+        "default": (f"{HOME}/phone/{other}/default", {}),
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["rename", "disable", "remove", "synchronize", "codes", "add an address", "remove a phone", "default"],
+)
+@pytest.mark.parametrize("by", ["end", "freeze"])
+def test_a_session_that_ends_before_the_write_writes_nothing(one_portal, jane, monkeypatch, change, by):
+    path, fields = changes(one_portal, jane)[change]
+    database = one_portal.base.database
+    browser = one_portal.browser()
+    browser.sign_in(one_portal, "jane")
+    assert browser.get(path).status_code == 200
+    asked, told = Presence.fresh, []
+
+    def ask(self, *args, **kwargs):
+        present = asked(self, *args, **kwargs)
+        with database.begin() as transaction:
+            if by == "end":
+                sessions.end_all(transaction, jane.id)
+            else:
+                assert people.freeze(transaction, jane.id, "a new stamp")
+        told.append({name: rows for name, rows in behind.tables(one_portal).items() if name not in SPENT})
+        return present
+
+    monkeypatch.setattr(Presence, "fresh", ask)
+    answer = browser.post(path, **fields)
+    assert answer.status_code == 409
+    after = {name: rows for name, rows in behind.tables(one_portal).items() if name not in SPENT}
+    assert [after] == told
