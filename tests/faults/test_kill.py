@@ -4,6 +4,7 @@ What a visitor was told is kept in a ledger outside the process that dies.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ import pytest
 from psycopg import sql
 
 from app.factors.totp.rules import hotp, step_at
+from app.factors.totp.service import from_base32
 from app.foundation.ephemeral import Ephemeral
 from app.foundation.sql import Database, metadata
+from app.records.people.store import people
 from tests.faults.dying import NEVER, Mortals, mortals
 from tests.journeys import behind
 from tests.journeys.behind import RECOVERY
@@ -104,17 +107,17 @@ def keys_of(keyring):
 
 
 class Scene:
-    """A recovery brought to a step, to be carried on again and again from there."""
+    """A recovery brought to a step, or somebody signed in, to be carried on again and again from there."""
 
     def __init__(self, portal, browser, url, server, store_url, directory, keyring):
         self.person_id = None
-        self.pin = ""
+        self.pin = self.code = self.other = ""
         self.now = portal.base.clock.now()
         self.seeds = dict(portal.seeds)
         self.cookies = {name: held.value for (_, _, name), held in browser.client._cookies.items()}
         self.token = browser.token()
-        self.key = behind.flow_key(self.cookies[RECOVERY])
-        self.raw = portal.base.ephemeral.get(self.key)
+        self.key = behind.flow_key(self.cookies[RECOVERY]) if RECOVERY in self.cookies else ""
+        self.raw = portal.base.ephemeral.get(self.key) if self.key else b""
         self.store_url, self.keyring = store_url, keyring
         if server is None:
             with portal.base.database.read() as looking:  # all of it into the one file that is copied
@@ -133,7 +136,8 @@ class Scene:
         """The request as the visitor sends it, on a fresh copy of everything."""
         store = Ephemeral(self.store_url)
         store._redis.flushall()
-        store.put(self.key, self.raw, 3_600)
+        if self.key:
+            store.put(self.key, self.raw, 3_600)
         store.close()
         return {
             "settings": {"database_url": database_url, **settings},
@@ -257,6 +261,129 @@ def restart(at, url, path, fields, there, clock, keyring, valkey_url):
         assert changed + behind.happened(portal, at.person_id, "authn_login_unlock") == 1
         assert behind.lands_on(browser, NEW) == ("/sign-in" if there else "/recovery/done")
     database.close()
+
+
+# ---- changes by somebody signed in
+
+HOME, CHANGE, ADD = "/authenticators", "/authenticators/password", "/authenticators/app/new"
+SESSION = "keyturn-session"
+STAMP = list(people.c).index(people.c.stamp)
+TYPED = {
+    "current_password": PASSWORD,
+    "new_password": NEW_PASSWORD,
+    "confirm_password": NEW_PASSWORD,
+    "everywhere": "yes",
+}
+ALL_OF_A_CHANGE = {"hash", "history", "stamp", "sessions", "audit", "notices"}
+ALL_OF_AN_APP = {"app", "audit", "notices"}
+
+
+@pytest.fixture
+def signed_in(fresh_database, sqlite_template, valkey_url, clock, keyring, tmp_path):
+    """A function that signs Jane in twice and takes one of the browsers to a page of a change."""
+    url, server = fresh_database
+    if server is None:
+        shutil.copyfile(sqlite_template, url.removeprefix("sqlite:///"))
+
+    def bring(page):
+        database = Database(url)
+        with opened(database, valkey_url, clock, keyring) as portal:
+            person = portal.add("jane", phone=PHONE, email=EMAIL)
+            other, browser = portal.browser(), portal.browser()
+            other.sign_in(portal, "jane")
+            clock.advance(30)
+            browser.sign_in(portal, "jane")
+            shown = browser.get(page).text
+            made = Scene(portal, browser, url, server, valkey_url, tmp_path, keyring)
+            made.person_id = person.id
+            made.other = other.cookie(SESSION) or ""
+            key = re.search(r'data-totp-key="([A-Z2-7 ]+)"', shown)
+            made.code = hotp(from_base32(key[1]), step_at(made.now)) if key else ""
+        database.close()
+        return made
+
+    return bring
+
+
+def changed_between(before, after):
+    """Which consequences of a change by somebody signed in are there."""
+    new_events = [row for row in after["audit_events"] if row not in before["audit_events"]]
+    new_messages = [row for row in after["outbox"] if row not in before["outbox"]]
+    [person] = after["people"]
+    told = {
+        "hash": before["passwords"] != after["passwords"],
+        "history": before["password_history"] != after["password_history"],
+        "stamp": before["people"] != after["people"],
+        "sessions": before["sessions"] != after["sessions"],
+        "app": before["totp_apps"] != after["totp_apps"],
+        "audit": any("authn_password_change" in row or "authn_app_add" in row for row in new_events),
+        "notices": len(new_messages) == 2,
+    }
+    assert all(person[STAMP] in row for row in after["sessions"]), "a session of an earlier password is kept"
+    return {name for name, done in told.items() if done}
+
+
+@pytest.mark.parametrize(
+    ("page", "fields", "all_of_it"),
+    [
+        (CHANGE, TYPED, ALL_OF_A_CHANGE),
+        (ADD, {"label": "New phone"}, ALL_OF_AN_APP),
+    ],
+    ids=["password", "app"],
+)
+def test_killed_while_somebody_signed_in_changes_something_all_of_it_is_there_or_nothing(
+    house, signed_in, kind, page, fields, all_of_it, clock, keyring, valkey_url
+):
+    at = signed_in(page)
+    if page == ADD:
+        fields = {**fields, "code": at.code}
+    before = rows(at.copies.fresh())
+    assert len(before["sessions"]) == 2
+    nothing = everything = 0
+    for step in range(1, NEVER):
+        url = at.copies.fresh()
+        death = house.run(at.order(url, page, fields), die_at=step)
+        after = rows(url)
+        there = changed_between(before, after)
+        assert there in (set(), all_of_it), f"killed before step {step}: only {there}"
+        assert len(after["sessions"]) == (1 if there and page == CHANGE else 2)
+        if not death.killed:
+            assert [told["status"] for told in death.ledger] == [303]
+            assert there == all_of_it
+            break
+        assert death.ledger == []  # nobody was told of anything that is not there
+        first_of_either = (nothing == 0 and not there) or (everything == 0 and bool(there))
+        nothing, everything = nothing + (not there), everything + bool(there)
+        if first_of_either:
+            come_back(at, url, page, fields, there, clock, keyring, valkey_url)
+    assert nothing > 5
+    assert everything >= 1  # killed after the commit and before the answer
+
+
+def come_back(at, url, page, fields, there, clock, keyring, valkey_url):
+    """The process comes back: who is signed in, what a second press does, and what the worker sends."""
+    database = Database(url)
+    with opened(database, valkey_url, clock, keyring) as portal:
+        browser, other = at.browser(portal), portal.browser()
+        other.client.set_cookie(SESSION, at.other)
+        assert browser.get(HOME).status_code == 200
+        assert other.get(HOME).status_code == (303 if there and page == CHANGE else 200)
+        answer = browser.client.post(page, data={"csrf_token": at.token, **fields})
+        late = 422 if page == CHANGE else 409  # the password is another by now; the key is bound
+        assert answer.status_code == (late if there else 303), answer.text
+        assert browser.get(HOME).status_code == 200
+        assert other.get(HOME).status_code == (303 if page == CHANGE else 200)
+        assert behind.signs_in(portal, "jane", NEW_PASSWORD if page == CHANGE else PASSWORD)
+        portal.deliver()
+        assert len(portal.phone.to(PHONE)) == 1
+        assert len(portal.mailbox.to(EMAIL)) == 1
+        assert len(behind.tables(portal)["totp_apps"]) == (2 if page == ADD else 1)
+        changed = behind.happened(portal, at.person_id, "authn_password_change")
+        assert changed + behind.happened(portal, at.person_id, "authn_app_add") == 1
+    database.close()
+
+
+# ---- proofs
 
 
 def known_by_now(tables, person_id, raw):
