@@ -321,7 +321,20 @@ def walk_sign_in(walk: Walk, clock: HandClock) -> None:
     walk.get("/sign-in")
     walk.post("/sign-in", user_id="{user_id}", expected=303)
     walk.get("/sign-in/password")
-    walk.get("/sign-in/verify", expected=303)
+    # the second step before the first: nobody is told which ways there are, and nothing is sent
+    for early in ("verify", "code", "alternative", "pin", "new-password"):
+        walk.get(f"/sign-in/{early}", expected=303)
+    walk.get("/sign-in/pin/status", expected=409)
+    for path, fields in (
+        ("/sign-in/verify", {"code": walk.wrong}),
+        ("/sign-in/code", {"code": "0" * 16}),
+        ("/sign-in/alternative", {"channel": "sms"}),
+        ("/sign-in/alternative", {"channel": "email"}),
+        ("/sign-in/pin", {"pin": "123456"}),
+        ("/sign-in/new-password", {"new_password": "x" * 20, "confirm_password": "x" * 20}),
+    ):
+        walk.post(path, expected=409, **fields)
+    walk.get("/sign-in/password")
     walk.post("/sign-in/password", password="", expected=422)
     for number in range(5):
         walk.post("/sign-in/password", password=f"wrong {number}", expected=422)
@@ -337,6 +350,16 @@ def walk_sign_in(walk: Walk, clock: HandClock) -> None:
     walk.get("/recovery", expected=303)
     walk.get("/recovery/token")
     walk.post("/recovery/token", code="", expected=422)
+
+
+def walk_second_step(walk: Walk) -> None:
+    """Wrong codes of both kinds after the right password: until then the ways are the person's own, the work is not."""
+    walk.begin()
+    walk.post("/sign-in", user_id="{user_id}", expected=303)
+    walk.post("/sign-in/password", password=PASSWORD, expected=303)
+    for _ in range(2):
+        walk.post("/sign-in/verify", code=walk.wrong, expected=422)
+        walk.post("/sign-in/code", code="0000-0000-0000-0000", expected=422)
 
 
 def walk_locked(walk: Walk) -> None:
@@ -422,6 +445,22 @@ def test_neither_a_saved_code_nor_a_mailed_link_tells_who_there_is(crowd, valkey
     assert len(mailed) == 3 * len(set(mailed)) > 0
 
 
+def test_a_wrong_second_proof_takes_the_same_work_whatever_somebody_has(crowd, valkey_url):
+    """Who has the password learns the ways; what each way holds is not to be read from what a try takes."""
+    warm_up(crowd)
+    everybody = Walk(crowd, valkey_url, ("known001", "appless1", "several1", "coded001", "waiting1"))
+    walk_second_step(everybody)
+    for user_id in everybody.people:
+        for mine, theirs in zip(everybody.seen[user_id], everybody.seen["known001"], strict=True):
+            if "verify" in mine.step or "code" in mine.step:
+                assert (mine.hashes, mine.written) == (theirs.hashes, theirs.written), (user_id, mine.step)
+                computed = [dict(one.computed).get("hmac_digest", 0) for one in (mine, theirs)]
+                assert computed[0] == computed[1], (user_id, mine.step)
+    everybody.close()
+    told = [one for one in everybody.seen["known001"] if one.status == 422]
+    assert [one.hashes for one in told] == [0, 1, 0, 1]
+
+
 # ---- time
 
 ROUNDS = 20
@@ -488,6 +527,13 @@ def measure(portal: Portal, number: int) -> Pairs:
         couple.post("wrong code", "/recovery/token", code=couple.wrong, expected=422)
         for _ in range(TIMES):
             couple.post("wrong code while blocked", "/recovery/token", code=couple.wrong, expected=429)
+        other = Couple(portal, f"{number}{ROUNDS + turn:03d}", times)
+        other.post("begin a recovery", "/recovery", user_id="{user_id}", expected=303)
+        for _ in range(TIMES):
+            other.get("page of the saved code", "/recovery/code")
+            other.post("wrong saved code", "/recovery/code", code="0" * 16, expected=422)
+        for _ in range(TIMES):
+            other.post("ask for a link", "/recovery/link", user_id="{user_id}", expected=303)
     return times
 
 
