@@ -110,7 +110,9 @@ def claim(bind: str) -> tuple[str, int]:
         try:
             probe.bind(address)
         except OSError as error:
-            raise OSError(error.errno, f"cannot listen at {bind}: {error.strerror}") from None
+            raise OSError(
+                error.errno, f"cannot listen at {bind}: {error.strerror}; the setting BIND names another place"
+            ) from None
     return str(address[0]), int(address[1])
 
 
