@@ -238,6 +238,11 @@ class Activation:
         # the flow goes on with the stamp that it has brought about itself (architecture rule 5)
         return self._go_on(held, State.PASSWORD, stamp=changed.stamp)
 
+    def _hold(self, transaction: Transaction, flow: Flow) -> Person:
+        """The flow's person, whom nobody freezes until the transaction ends. Raises OutOfOrder where it is dead."""
+        people.hold(transaction, flow.person_id or 0)
+        return self._claims.required(transaction, flow, COURSE)
+
     def _reach(self, transaction: Transaction, flow: Flow, done: State) -> None:
         """Note on the invitation that a step is done, once. Raises OutOfOrder where another device was faster."""
         self._living(transaction, flow)
@@ -268,7 +273,7 @@ class Activation:
         self._limits.attempt(visit)
         held = self._flows.at(cookie, COURSE, State.CONTACTS)
         with self._database.begin() as transaction:
-            self._claims.required(transaction, held.flow, COURSE)
+            self._hold(transaction, held.flow)
             self._reach(transaction, held.flow, State.CONTACTS)
         return self._go_on(held, State.CONTACTS)
 
@@ -286,7 +291,7 @@ class Activation:
         held = self._flows.at(cookie, COURSE, State.APP)
 
         def hold(transaction: Transaction) -> None:
-            people.hold(transaction, self._claims.required(transaction, held.flow, COURSE).id)
+            self._hold(transaction, held.flow)
             self._reach(transaction, held.flow, State.APP)
 
         self._new_apps.confirm(visit, self._enrollee(held.flow), shown, label, typed, hold, first=True)
@@ -329,8 +334,7 @@ class Activation:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.CODES))
 
         def hold(transaction: Transaction) -> None:
-            people.hold(transaction, person.id)
-            self._claims.required(transaction, flow, COURSE)
+            self._hold(transaction, flow)
             if self._living(transaction, flow).reached != State.CODES:
                 raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.start)
 
@@ -351,7 +355,7 @@ class Activation:
         self.codes_shown(cookie)
         now = self._clock.now()
         with self._database.begin() as transaction:
-            person = self._claims.required(transaction, held.flow, COURSE)
+            person = self._hold(transaction, held.flow)
             self._reach(transaction, held.flow, State.CODES)
             invitations.end(transaction, held.flow.notes[_INVITATION], now)
             audit.add(transaction, own_record(Event.ACTIVATED, held.flow, visit, now, right=True))

@@ -399,3 +399,28 @@ def test_strangers_who_lock_the_sign_in_do_not_close_the_way_on(one_portal, nina
     browser.get("/activate/resume")
     answer = browser.post("/activate/resume", password=NEW_PASSWORD)
     assert answer.status_code == 303, answer.text
+
+
+def test_an_account_cannot_be_frozen_between_the_look_at_it_and_the_binding_of_its_app(portal, monkeypatch):
+    guest = portal.invite("nina", phone=PHONE, email=EMAIL)
+    browser = portal.browser()
+    browser.activate_to(portal, guest, 2, PHONE)
+    code = behind.code_of(portal, behind.key_on(browser.get("/activate/app").text))
+    reach, frozen = invitations.reach, threading.Event()
+
+    def freeze():
+        with portal.base.database.begin() as transaction:
+            people.freeze(transaction, guest.person.id, portal.base.chance.name())
+        frozen.set()
+
+    other = threading.Thread(target=freeze)
+
+    def meanwhile(*args):
+        other.start()
+        assert not frozen.wait(0.5)
+        return reach(*args)
+
+    monkeypatch.setattr(invitations, "reach", meanwhile)
+    assert browser.post("/activate/app", label="Phone", code=code).status_code == 303
+    other.join()
+    assert frozen.is_set()
