@@ -5,9 +5,12 @@ So somebody who froze the account, or ended the thief's session, has the last wo
 
 import pytest
 
+from app.factors.recovery_code.service import RecoveryCodes
+from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import SystemChance
+from app.records.flows.service import Flows
 from app.records.people import store as people
-from app.records.people.model import Channel, Contact
+from app.records.people.model import Channel, Contact, Status
 from app.records.sessions import store as sessions
 from app.steps.presence import Presence
 from tests.journeys import behind
@@ -78,3 +81,47 @@ def test_a_session_that_ends_before_the_write_writes_nothing(one_portal, jane, m
     assert answer.status_code == 409
     after = {name: rows for name, rows in behind.tables(one_portal).items() if name not in SPENT}
     assert [after] == told
+
+
+def before(monkeypatch, kind, name, happens):
+    """Let something happen just before a method does its work."""
+    works = getattr(kind, name)
+
+    def slow(self, *args, **kwargs):
+        happens()
+        return works(self, *args, **kwargs)
+
+    monkeypatch.setattr(kind, name, slow)
+
+
+@pytest.mark.parametrize(
+    ("done", "page", "kind", "name"),
+    [(2, "/activate/app", AuthenticatorApps, "try_out"), (3, "/activate/codes", RecoveryCodes, "draw")],
+)
+def test_an_activation_of_somebody_put_out_of_use_meanwhile_binds_nothing(
+    one_portal, monkeypatch, done, page, kind, name
+):
+    guest = one_portal.invite("nina", phone=PHONE, email=EMAIL)
+    browser = one_portal.browser()
+    browser.activate_to(one_portal, guest, done, PHONE)
+    shown = browser.get(page).text
+    fields = {"label": "Phone", "code": behind.code_of(one_portal, behind.key_on(shown))} if done == 2 else {}
+    untouched = []
+
+    def put_out_of_use():
+        with one_portal.base.database.begin() as transaction:
+            people.set_status(transaction, guest.person.id, Status.INACTIVE)
+        untouched.append(behind.tables(one_portal))
+
+    before(monkeypatch, kind, name, put_out_of_use)
+    assert browser.post(page, **fields).status_code == 409
+    assert untouched == [behind.tables(one_portal)]
+
+
+def test_a_sign_in_whose_flow_went_on_elsewhere_meanwhile_leaves_no_session(one_portal, jane, monkeypatch):
+    browser = one_portal.browser()
+    browser.sign_in_to_verify("jane")
+    monkeypatch.setattr(Flows, "advance", lambda *_, **__: None)
+    assert browser.post("/sign-in/verify", code=one_portal.code("jane")).status_code == 409
+    assert behind.happened(one_portal, jane.id, "authn_login_success") == 1
+    assert behind.sessions(one_portal, jane.id) == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from app.factors.totp import store as totp
+from app.records.attempts.model import Factor
 from app.records.people import store as people
 from tests.journeys import behind
 from tests.portal import NEW_PASSWORD, PASSWORD
@@ -172,3 +173,5 @@ def test_failures_count_as_those_of_a_recovery_do(one_portal, jane):
             assert answer.status_code == 422
             tried += 1
     assert behind.happened(one_portal, jane.id, "authn_token_fail") == 6
+    with one_portal.base.database.read() as looking:
+        assert one_portal.means.tries.standing(looking, jane.id, Factor.APP).consecutive == 6

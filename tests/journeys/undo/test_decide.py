@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from app.factors.recovery_code.model import Use
+from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as totp_store
 from app.factors.totp.model import AppState
 from app.records.people import store as people
@@ -271,6 +272,29 @@ def test_a_proof_for_a_younger_change_does_not_decide_once_an_older_one_is_dispu
     case.press(links[0])
     assert thief.post("/undo/decide", decision="keep").status_code == 409
     assert case.person.status is Status.FROZEN
+
+
+def test_a_code_that_is_judged_while_an_older_change_is_disputed_decides_nothing_and_is_not_spent(case, monkeypatch):
+    codes = case.make_codes()
+    case.later()
+    case.change_password()
+    case.later()
+    case.bind_app()
+    first, last = case.links(PHONE)
+    browser = case.press(last)
+    judge, waiting = RecoveryCodes.digest, [first]
+
+    def slow(self, *args):
+        if waiting:  # in a thread of its own: one request cannot be made inside another
+            owner = threading.Thread(target=case.press, args=(waiting.pop(),))
+            owner.start()
+            owner.join(60)
+        return judge(self, *args)
+
+    monkeypatch.setattr(RecoveryCodes, "digest", slow)
+    assert browser.post("/undo/code", code=codes[0]).status_code == 409
+    assert browser.get("/undo/decide").location == "/undo/choose"
+    assert browser.post("/undo/code", code=codes[0]).location == "/undo/decide"
 
 
 def test_a_second_dispute_within_seven_days_of_a_resolved_one_goes_to_support(case):
