@@ -1,5 +1,7 @@
 """Every posted proof, choice and change counts against the address that it comes from (AddressLimits.attempt)."""
 
+from typing import Any
+
 import pytest
 
 from app.foundation.refusals import Code, Throttled
@@ -56,7 +58,7 @@ def test_a_post_from_an_address_that_has_none_left_is_refused(house, monkeypatch
         raise Throttled(Code.TOO_MANY_TRIES, retry_after=600)
 
     monkeypatch.setattr(AddressLimits, "attempt", none_left)
-    fields = {name: FILLED[name] for name in door.fields if name in FILLED}
+    fields: dict[str, Any] = {name: FILLED[name] for name in door.fields if name in FILLED}
     if door.rule in SAVED:
         fields["code"] = "0000-0000-0000-0000"
     assert browser.post(door.path, **fields).status_code == 429

@@ -94,6 +94,9 @@ _BURN = Prepared(
 )
 
 
+_STOLEN = 0  # since when a stolen app is off: no dispute is about an earlier moment
+
+
 def of_person(transaction: Transaction, person_id: int) -> tuple[App, ...]:
     """A person's apps but for the removed ones, the oldest first."""
     return tuple(_app(row) for row in _OF_PERSON.rows(transaction, {"of_person": person_id}))
@@ -189,9 +192,18 @@ def rename(transaction: Transaction, app_id: str, label: str) -> bool:
 
 
 def change_state(
-    transaction: Transaction, app_id: str, before: tuple[AppState, ...], after: AppState, now: int
+    transaction: Transaction,
+    app_id: str,
+    before: tuple[AppState, ...],
+    after: AppState,
+    now: int,
+    *,
+    stolen: bool = False,
 ) -> bool:
-    """Move an app from one of some states to another; False where it stands in none of them. Nothing else changes."""
+    """Move an app from one of some states to another; False where it stands in none of them. Nothing else changes.
+
+    ``stolen``: put away as if it had been so ever since, so that it decides no undo and none brings it back.
+    """
     where = (apps.c.id == app_id, apps.c.state.in_([state.value for state in before]))
     if after is AppState.ACTIVE:
         period = select(apps.c.id, literal(now, BigInteger), apps.c.off_at).where(*where, apps.c.off_at < now)
@@ -199,7 +211,7 @@ def change_state(
     values = {
         "state": after.value,
         "removed_at": now if after is AppState.REMOVED else None,
-        "off_at": None if after is AppState.ACTIVE else _off(now),
+        "off_at": None if after is AppState.ACTIVE else _STOLEN if stolen else _off(now),
     }
     return transaction.execute(update(apps).where(*where).values(values)).rowcount == 1
 

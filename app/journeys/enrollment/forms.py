@@ -2,7 +2,7 @@
 
 from wtforms import StringField
 
-from app.foundation.web.shape import Form
+from app.foundation.web.shape import EverywhereForm, Form
 
 
 class NewAppForm(Form):
@@ -17,6 +17,12 @@ class LabelForm(Form):
     """Field ``label``."""
 
     label = StringField()
+
+
+class PutAwayForm(EverywhereForm):
+    """The same, and ``stolen``: ticked where the phone was lost or stolen."""
+
+    stolen = StringField()
 
 
 class TwoCodesForm(Form):

@@ -29,6 +29,17 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Boxes:
+    """What is ticked where an app is put away: all other sessions end; the phone was lost or stolen.
+
+    An app that was stolen decides no undo, and no undo brings it back (security rule 5).
+    """
+
+    everywhere: bool = False
+    stolen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AppPage:
     """One app, before something is done to it."""
 

@@ -11,7 +11,7 @@ from app.foundation.chance import is_name
 from app.foundation.refusals import Code, OutOfOrder, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
-from app.journeys.enrollment.model import AppPage, Confirmed, NewAppPage, NoSuchAppError
+from app.journeys.enrollment.model import AppPage, Boxes, Confirmed, NewAppPage, NoSuchAppError
 from app.records.attempts.model import Door, Factor, Spent
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
@@ -29,6 +29,7 @@ _NOTICES = {
     Event.APP_ENABLED: "notice_app_enabled",
     Event.APP_REMOVED: "notice_app_removed",
 }
+_NO_BOX = Boxes()
 _THERE = (AppState.ACTIVE, AppState.DISABLED, AppState.LOCKED)
 
 
@@ -120,17 +121,17 @@ class OwnApps:
                 raise OutOfOrder(Code.APP_CHANGED, due=HOME)
             self._note(transaction, visit, present, Event.APP_RENAMED, app)
 
-    def disable(self, visit: Visit, present: Present, app_id: str, *, everywhere: bool = False) -> None:
-        """Its codes count nowhere until it is enabled again. ``everywhere``: all other sessions end."""
-        self._move(visit, present, app_id, (AppState.ACTIVE,), AppState.DISABLED, Event.APP_DISABLED, everywhere)
+    def disable(self, visit: Visit, present: Present, app_id: str, boxes: Boxes = _NO_BOX) -> None:
+        """Its codes count nowhere until it is enabled again."""
+        self._move(visit, present, app_id, (AppState.ACTIVE,), AppState.DISABLED, Event.APP_DISABLED, boxes)
 
-    def enable(self, visit: Visit, present: Present, app_id: str, *, everywhere: bool = False) -> None:
+    def enable(self, visit: Visit, present: Present, app_id: str, boxes: Boxes = _NO_BOX) -> None:
         """Its codes count again. The waiting time is what it was: putting an app away and back shortens nothing."""
-        self._move(visit, present, app_id, (AppState.DISABLED,), AppState.ACTIVE, Event.APP_ENABLED, everywhere)
+        self._move(visit, present, app_id, (AppState.DISABLED,), AppState.ACTIVE, Event.APP_ENABLED, boxes)
 
-    def remove(self, visit: Visit, present: Present, app_id: str, *, everywhere: bool = False) -> None:
-        """Its codes count nowhere any more; the row stays for an undo. ``everywhere``: all other sessions end."""
-        self._move(visit, present, app_id, _THERE, AppState.REMOVED, Event.APP_REMOVED, everywhere)
+    def remove(self, visit: Visit, present: Present, app_id: str, boxes: Boxes = _NO_BOX) -> None:
+        """Its codes count nowhere any more; the row stays for an undo."""
+        self._move(visit, present, app_id, _THERE, AppState.REMOVED, Event.APP_REMOVED, boxes)
 
     def _move(
         self,
@@ -140,7 +141,7 @@ class OwnApps:
         before: tuple[AppState, ...],
         after: AppState,
         event: Event,
-        everywhere: bool,
+        boxes: Boxes,
     ) -> None:
         means = self._means
         with means.database.begin() as transaction:
@@ -150,9 +151,9 @@ class OwnApps:
                 # each is told to every contact, so it is counted as messages to one destination are (requirements
                 # M-10); what puts an app away is never held back
                 means.tries.spend_send(transaction, f"apps of {present.person.id}", Door.SIGN_IN)
-            if not rows.change_state(transaction, app.id, before, after, present.now):
+            if not rows.change_state(transaction, app.id, before, after, present.now, stolen=boxes.stolen):
                 raise OutOfOrder(Code.APP_CHANGED, due=HOME)
-            if everywhere:
+            if boxes.everywhere:
                 sessions.end_all(transaction, present.person.id, but=present.session.id)
             means.changes.announce(
                 transaction,
@@ -162,7 +163,7 @@ class OwnApps:
                 template=_NOTICES[event],
                 variables={},
                 now=present.now,
-                details={"app": app.id, "was": app.state.value},
+                details={"app": app.id, "was": app.state.value, "stolen": boxes.stolen},
             )
 
     # ---- two codes in a row

@@ -10,10 +10,9 @@ from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
 from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, visit
 from app.foundation.web.browser import ENROLL, SESSION, clear_cookie, read_cookie, write_cookie
-from app.foundation.web.shape import EverywhereForm
 from app.foundation.web.signed import render_signed
-from app.journeys.enrollment.forms import LabelForm, NewAppForm, TwoCodesForm
-from app.journeys.enrollment.model import NoSuchAppError
+from app.journeys.enrollment.forms import LabelForm, NewAppForm, PutAwayForm, TwoCodesForm
+from app.journeys.enrollment.model import Boxes, NoSuchAppError
 from app.journeys.enrollment.service import HOME, Enrollment, OwnApps
 from app.steps.presence import Presence, Present
 
@@ -103,16 +102,17 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
         return go_to(HOME)
 
     def press(name: str, deed: Callable[..., None]) -> None:
-        """A page that asks, and the button that does it; where an app is put away, with a box for the sessions."""
+        """A page that asks, and the button that does it; where an app is put away, with two boxes."""
 
         def ask(app_id: str) -> Response:
             return _page(name, app_id, here())
 
         def do(app_id: str) -> Response:
-            form = EverywhereForm()
+            form = PutAwayForm()
             present = here()
+            boxes = Boxes(everywhere=bool(form.text("everywhere")), stolen=bool(form.text("stolen")))
             with _own_alone():
-                deed(visit(), present, app_id, everywhere=bool(form.text("everywhere")))
+                deed(visit(), present, app_id, boxes)
             return go_to(HOME)
 
         doors.add_url_rule(f"/authenticators/app/<app_id>/{name}", f"{name}_page", ask, methods=["GET"])

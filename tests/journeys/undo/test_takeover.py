@@ -158,3 +158,29 @@ def test_every_change_reaches_every_contact_that_was_there_before_and_each_notic
     assert case.links(THIEFS_EMAIL) == []
     for link in links:
         assert case.portal.browser().get(link).status_code == 200
+
+
+@pytest.mark.parametrize("deed", ["remove", "disable"])
+@pytest.mark.parametrize(("ticked", "status"), [({}, 303), ({"stolen": "yes"}, 422)])
+def test_an_app_that_was_put_away_because_the_phone_was_stolen_does_not_undo_that(case, deed, ticked, status):
+    """The notice of it reaches the stolen phone, which shows codes still."""
+    portal = case.portal
+    codes = case.make_codes()
+    case.later()
+    owner = portal.browser()
+    owner.sign_in_to_verify("jane")
+    owner.get("/sign-in/code")
+    assert owner.post("/sign-in/code", code=codes[0]).status_code == 303
+    (app,) = case.all_apps()
+    already = len(case.links(PHONE))
+    owner.get(f"{HOME}/app/{app.id}/{deed}")
+    assert owner.post(f"{HOME}/app/{app.id}/{deed}", everywhere="yes", **ticked).status_code == 303
+    case.later()
+    thief = case.press(case.links(PHONE)[already])
+    assert case.prove(thief).status_code == status
+    case.later(600)
+    owner = case.press(case.links(EMAIL)[-1])
+    assert owner.post("/undo/code", code=codes[1]).location == "/undo/decide"
+    assert owner.post("/undo/decide", decision="roll_back").location == "/undo/done"
+    kept = {"remove": "removed", "disable": "disabled"}[deed]
+    assert case.apps() == {"Phone": kept if ticked else "active"}
