@@ -19,6 +19,8 @@ from app.journeys.contacts.service import Contacts
 from app.records.people.model import Channel
 from app.steps.presence import Presence, Present
 
+_TEMPLATES = {"default": "contacts/default.html", "remove": "contacts/remove.html"}
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -129,7 +131,7 @@ def _changing(doors: Blueprint, kind: _Kind, verb: str, look: _Look, change: _Ch
         shown = look(present, kind.channel, contact_id)
         if shown is None:
             abort(404)
-        return render_signed(f"contacts/{verb}.html", present, {"page": shown, "field": kind.name}, refusal)
+        return render_signed(_TEMPLATES[verb], present, {"page": shown, "field": kind.name}, refusal)
 
     @doors.post(path, endpoint=f"{kind.name}_{verb}")
     def press(contact_id: str) -> Response:
