@@ -8,6 +8,7 @@ import pytest
 from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import SystemChance
+from app.records.audit.model import Event
 from app.records.flows.service import Flows
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Status
@@ -124,4 +125,20 @@ def test_a_sign_in_whose_flow_went_on_elsewhere_meanwhile_leaves_no_session(one_
     monkeypatch.setattr(Flows, "advance", lambda *_, **__: None)
     assert browser.post("/sign-in/verify", code=one_portal.code("jane")).status_code == 409
     assert behind.happened(one_portal, jane.id, "authn_login_success") == 1
+    assert behind.sessions(one_portal, jane.id) == []
+
+
+def test_a_proof_does_not_raise_a_session_that_ended_meanwhile(one_portal, jane, monkeypatch):
+    browser = one_portal.browser()
+    browser.sign_in(one_portal, "jane")
+    one_portal.base.clock.advance(30)
+    browser.get("/step-up")
+
+    def end():
+        with one_portal.base.database.begin() as transaction:
+            sessions.end_all(transaction, jane.id)
+
+    before(monkeypatch, AuthenticatorApps, "recognise", end)
+    assert browser.post("/step-up", code=one_portal.code("jane")).status_code == 409
+    assert behind.happened(one_portal, jane.id, Event.STEPPED_UP.value) == 0
     assert behind.sessions(one_portal, jane.id) == []

@@ -551,6 +551,17 @@ def test_the_default_is_the_one_that_gets_the_pin_and_all_are_told_when_it_chang
     assert other.post("/recovery/pin", pin=one_portal.last_pin(OTHER)).status_code == 303
 
 
+def test_the_default_changes_three_times_in_a_quarter_of_an_hour_and_not_once_more(one_portal, jane):
+    add(one_portal, signed_in(one_portal))
+    browser = later(one_portal, seconds=WEEK)
+    answers = []
+    for to in (OTHER, PHONE, OTHER, PHONE):
+        path = f"{HOME}/phone/{id_of(one_portal, jane, to)}/default"
+        answers.append(press(browser, path).status_code)
+    assert answers == [303, 303, 303, 429]
+    assert addresses(one_portal, jane) == [OTHER, PHONE, EMAIL]
+
+
 def test_a_contact_of_somebody_else_of_the_other_kind_or_of_nobody_is_not_found(one_portal, jane):
     omar = one_portal.add("omar", phone=OTHER, email=MAIL)
     browser = signed_in(one_portal)
