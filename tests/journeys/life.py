@@ -91,6 +91,7 @@ _SESSIONS = text(
 )
 _NAME = text("SELECT name FROM sessions WHERE id = :id")
 _APPS = text("SELECT id, state, last_step, drift, usable_from FROM totp_apps WHERE person_id = :person")
+_WAITS = text("UPDATE contacts SET usable_from = :from WHERE id = :id")
 _PUT_AWAY = text("UPDATE totp_apps SET state = :state WHERE id = :id")
 _CONTACTS = text(
     "SELECT id, channel, address, usable_from FROM contacts "
@@ -178,10 +179,10 @@ class Life(RuleBasedStateMachine):
         hold=st.sampled_from((*WEAK, *STRONG, *STRONG)),
         another=st.sampled_from(["none", "active", "waiting", "disabled", "removed"]),
         codes=st.booleans(),
-        second_phone=st.booleans(),
+        contacts=st.sampled_from(["as usual", "two phones", "a new phone", "a new mailbox"]),
         besieged=st.sampled_from([False, False, False, True]),
     )
-    def begin(self, hold: str, another: str, codes: bool, second_phone: bool, besieged: bool) -> None:
+    def begin(self, hold: str, another: str, codes: bool, contacts: str, besieged: bool) -> None:
         """What the thief has, and what the owner has beside a phone with an app and a mailbox.
 
         ``besieged``: in the end strangers will have spent all that strangers may on the owner's recovery.
@@ -202,12 +203,16 @@ class Life(RuleBasedStateMachine):
                 made = apps.bind(transaction, person_id=owner.id, seed=seed, label="Old", now=now, usable_from=since)
                 transaction.execute(_PUT_AWAY, {"id": made.id, "state": state})
                 owner.apps.append(App(made.id, seed, OWNER, since, state=state))
-            if second_phone:
+            if contacts == "two phones":
                 address = f"+4917{Life.number:07d}"
                 other = PersonsContact(chance.name(), owner.id, Channel.SMS, address, 1, now, now, None)
                 people.add_contact(transaction, other, now)
                 owner.contacts.append(Contact(other.id, "sms", address, now))
                 self.reads[OWNER].add(address)
+            for one in owner.contacts:
+                if contacts == {"sms": "a new phone", "email": "a new mailbox"}[one.channel]:
+                    one.usable_from = now + WEEK
+                    transaction.execute(_WAITS, {"id": one.id, "from": now + WEEK})
         if codes:
             with self.portal.base.database.read() as looking:
                 person = people.get(looking, owner.id)
@@ -369,6 +374,7 @@ class Life(RuleBasedStateMachine):
             "/recovery/token": self._first_by_app,
             "/recovery/code": self._first_by_code,
             "/recovery/pin": self._second_by_pin,
+            "/recovery/pin/send": self._recovery_pin_sent,
             "/recovery/password": self._recovered,
             **{f"{HOME}/app/*/{deed}": self._app_moved for deed in ("disable", "enable", "remove")},
             f"{HOME}/app/*/rename": self._app_renamed,
@@ -728,6 +734,12 @@ class Life(RuleBasedStateMachine):
         flow.first = (self._code_proved(act, flow.user, "recovery"), self._now)
         flow.pin = self._pin(flow.user, "recovery")
         self.flows[act.after[RECOVERY]] = flow
+
+    def _recovery_pin_sent(self, act: Act) -> None:
+        flow = self.flows[act.before[RECOVERY]]
+        self._living(flow, first=True)
+        flow.pin = self._pin(flow.user, "recovery")
+        assert flow.pin is not None
 
     def _second_by_pin(self, act: Act) -> None:
         flow = self.flows.pop(act.before[RECOVERY])
