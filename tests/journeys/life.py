@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -85,15 +85,15 @@ _OUT = text(
     "SELECT id, template, contact_id, person_id, payload, expires_at FROM outbox WHERE person_id IN (:one, :other)"
 )
 _CONTACT = text("SELECT address, channel FROM contacts WHERE id = :id")
-_SESSIONS = text(
+SESSIONS = text(
     "SELECT s.id, s.name, s.proofs, s.created_at, s.seen_at, s.stamp, p.stamp AS present FROM sessions s "
     "JOIN people p ON p.id = s.person_id WHERE s.person_id = :person"
 )
 _NAME = text("SELECT name FROM sessions WHERE id = :id")
-_APPS = text("SELECT id, state, last_step, drift, usable_from FROM totp_apps WHERE person_id = :person")
+APPS = text("SELECT id, state, last_step, drift, usable_from FROM totp_apps WHERE person_id = :person")
 _WAITS = text("UPDATE contacts SET usable_from = :from WHERE id = :id")
 _PUT_AWAY = text("UPDATE totp_apps SET state = :state WHERE id = :id")
-_CONTACTS = text(
+CONTACTS = text(
     "SELECT id, channel, address, usable_from FROM contacts "
     "WHERE person_id = :person AND removed_at IS NULL AND confirmed_at IS NOT NULL"
 )
@@ -105,7 +105,25 @@ LINKS = text(
     "SELECT o.id, o.payload, c.address FROM outbox o JOIN contacts c ON c.id = o.contact_id "
     "WHERE o.person_id = :person AND o.template = 'lane_link'"
 )
+ADDRESS = text("SELECT c.address FROM outbox o JOIN contacts c ON c.id = o.contact_id WHERE o.id = :id")
 _HASH = text("SELECT hash FROM passwords WHERE person_id = :person")
+
+
+@dataclass
+class Theft:
+    """The thief's first change of the owner's account: when, what there was before, and the notices that told of it."""
+
+    at: int
+    apps: dict[str, App]
+    contacts: set[str]
+    notices: list[tuple[str, str]]  # rows of the outbox: id and payload
+
+    @property
+    def deciding(self) -> list[App]:
+        """The owner's apps that counted just before."""
+        return [
+            app for app in self.apps.values() if app.by == OWNER and app.state == "active" and not app.waits(self.at)
+        ]
 
 
 @dataclass
@@ -157,6 +175,9 @@ class Life(RuleBasedStateMachine):
         self.told: Counter[tuple[str, str]] = Counter()
         self.sent: list[Any] = []
         self.posted = True
+        self.theft: Theft | None = None
+        self.touched_at = -1  # when anybody changed something of the owner's last
+        self.fresh_notices: list[tuple[str, str]] = []
         self._look()
         self.hashes = {name: self._hash(name) for name in self.accounts}
         self.epochs = dict.fromkeys(self.accounts, 0)
@@ -169,8 +190,8 @@ class Life(RuleBasedStateMachine):
         self.reads[name] = {phone, email}
         account = Account(user_id, person.id, [word])
         with self.portal.base.database.read() as looking:
-            (app,) = looking.execute(_APPS, {"person": person.id})
-            for row in looking.execute(_CONTACTS, {"person": person.id}):
+            (app,) = looking.execute(APPS, {"person": person.id})
+            for row in looking.execute(CONTACTS, {"person": person.id}):
                 account.contacts.append(Contact(row.id, row.channel, row.address, 0))
         account.apps.append(App(app.id, self.portal.seeds[user_id], name, app.usable_from))
         return account
@@ -310,6 +331,9 @@ class Life(RuleBasedStateMachine):
         self.last[name] = (path, fields, before)
         self.posted, self.typed = True, fields.get("code", "")
         session = self._session(name)
+        owner = self.accounts[OWNER]
+        before_it = {app.id: replace(app) for app in owner.apps}, {one.id for one in owner.contacts}
+        changed_before, self.fresh_notices = self.touched_at, []
         answer: TestResponse = self.browsers[name].post(path, csrf_token=self.tokens[name], **fields)
         assert answer.status_code in {303, 404, 409, 422, 429}, (path, answer.status_code, answer.text)
         door = re.sub(r"[0-9a-f]{32}", "*", path)
@@ -319,6 +343,8 @@ class Life(RuleBasedStateMachine):
         self._look()
         if answer.status_code == 303:
             self._accepted(door)(Act(actor, path, fields, before, self._jar(name), answer))
+        if actor == THIEF and self.theft is None and self.touched_at == self._now != changed_before:
+            self.theft = Theft(self._now, *before_it, list(self.fresh_notices))
         assert not self.sent, f"{path}: a PIN was sent that nobody was to get"
         assert not any(self.expected.values()), f"{path}: done and not written down, or the reverse: {self.expected}"
         assert not any(self.told.values()), f"{path}: notices that went elsewhere than to each contact: {self.told}"
@@ -341,6 +367,7 @@ class Life(RuleBasedStateMachine):
                 if row.template == "pin":
                     self.sent.append(row)
                 elif row.template in {*NOTICES.values(), YOURS}:
+                    self.fresh_notices.append((row.id, row.payload))
                     self.told[row.template, row.contact_id] -= 1
 
     def _burned(self, person_id: int) -> None:
@@ -394,6 +421,8 @@ class Life(RuleBasedStateMachine):
         for contact in (account.usable(self._now) if told is None else told) if event in NOTICES else ():
             self.told[NOTICES[event], contact.id] += 1
         self.seen[f"{event} of the {user} by the {actor}"] += 1
+        if user == OWNER and event in NOTICES:
+            self.touched_at = self._now
         if actor == THIEF and user == OWNER:
             assert self.hold in STRONG, f"the thief, who has {self.hold}, got as far as {event}"
 
@@ -615,7 +644,7 @@ class Life(RuleBasedStateMachine):
         assert len(account.there()) < 5
         with self.portal.base.database.read() as looking:
             known = {app.id for app in account.apps}
-            (made,) = [row.id for row in looking.execute(_APPS, {"person": account.id}) if row.id not in known]
+            (made,) = [row.id for row in looking.execute(APPS, {"person": account.id}) if row.id not in known]
         self._wrote(act.actor, session.user, "authn_app_add")
         account.apps.append(App(made, key.seed, act.actor, now + DAY, right[0]))
         self.spent.add((key.seed, right[0]))
@@ -691,7 +720,7 @@ class Life(RuleBasedStateMachine):
         before = account.usable(now)
         with self.portal.base.database.read() as looking:
             known = {one.id for one in account.contacts}
-            (made,) = [row.id for row in looking.execute(_CONTACTS, {"person": account.id}) if row.id not in known]
+            (made,) = [row.id for row in looking.execute(CONTACTS, {"person": account.id}) if row.id not in known]
         account.contacts.append(Contact(made, flow.kind, flow.address, now + WEEK))
         self._wrote(act.actor, session.user, "contact_added", before)
         self.told[YOURS, made] += 1
@@ -775,9 +804,9 @@ class Life(RuleBasedStateMachine):
         for user, account in self.accounts.items():
             person = {"person": account.id}
             with self.portal.base.database.read() as looking:
-                sessions = looking.execute(_SESSIONS, person).all()
-                apps = looking.execute(_APPS, person).all()
-                contacts = looking.execute(_CONTACTS, person).all()
+                sessions = looking.execute(SESSIONS, person).all()
+                apps = looking.execute(APPS, person).all()
+                contacts = looking.execute(CONTACTS, person).all()
                 codes = looking.execute(_CODES, person).all()
             assert all(row.stamp == row.present for row in sessions), "a session of an earlier password is kept"
             assert {row.id: (dict(json.loads(row.proofs)), row.created_at, row.seen_at) for row in sessions} == {

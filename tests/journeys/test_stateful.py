@@ -20,9 +20,12 @@ from app.records.attempts.model import Door, Factor
 from tests.journeys.account import DAY, FLOW, IDLE, KEY, LONGEST, SEEN_EVERY, STEP, WEEK, App, Flow, Pending
 from tests.journeys.account import shows as code_of
 from tests.journeys.life import (
+    ADDRESS,
+    APPS,
     BROWSERS,
     CHANGE,
     CODES,
+    CONTACTS,
     ENROLL,
     HOME,
     KINDS,
@@ -32,12 +35,14 @@ from tests.journeys.life import (
     OWNER,
     RECOVERY,
     SESSION,
+    SESSIONS,
     SIGN_IN,
     TASK,
     THIEF,
     THIEFS,
     WRITTEN_DOWN,
     Life,
+    Theft,
 )
 from tests.journeys.recovery.test_stateful import _careless
 from tests.portal import opened
@@ -582,6 +587,8 @@ class Play(Life):
     def teardown(self) -> None:
         """Whatever strangers did: after a day the owner gets through with what is left, and nobody else is in then."""
         owner, name = self.accounts[OWNER], "owner 1"
+        if self.theft is not None and self._undo(self.theft):
+            return
         if self.besieged:
             self._besiege()
         self.clock.advance(DAY + 3_600)
@@ -605,6 +612,64 @@ class Play(Life):
         self.the_database_says_what_the_model_says()
         for browser in THIEFS:
             self._visit(browser, HOME)
+
+    def _undo(self, theft: Theft) -> bool:
+        """The owner presses the link in the notice of the thief's first change, and rolls back by an older app.
+
+        False where the link is too old, the owner reads no contact that got it, or has no app from before. A model
+        of what comes after it there is none: the play ends here, with what must be so.
+        """
+        owner, portal = self.accounts[OWNER], self.portal
+        link = self._read_link(theft)
+        app = next((one for one in theft.deciding if one.id in {app.id for app in owner.apps}), None)
+        if link is None or app is None or self._now >= theft.at + WEEK:
+            self.seen["nothing to undo with"] += 1
+            return False
+        self.clock.advance(3_600)  # past every wait, and every step that was used
+        browser = portal.browser(REMOTE_ADDR="192.0.2.10")
+        browser.get(link)
+        assert browser.post(link).location == "/undo/choose"
+        for thief in THIEFS:
+            assert self.browsers[thief].get(HOME).status_code == 303, "the thief is still signed in to a frozen account"
+        if browser.post("/undo/choose", code=code_of(app.seed, self._now // STEP + app.drift)).status_code != 303:
+            self.seen["the owner's tries of today were used up"] += 1
+            return True
+        assert browser.post("/undo/decide", decision="roll_back").location == "/undo/done"
+        self.seen["the owner took back what the thief did"] += 1
+        with portal.base.database.read() as looking:
+            person = {"person": owner.id}
+            assert looking.execute(SESSIONS, person).all() == []
+            apps = {row.id: row.state for row in looking.execute(APPS, person)}
+            contacts = {row.id for row in looking.execute(CONTACTS, person)}
+        assert contacts == theft.contacts
+        for one in owner.apps:
+            before = theft.apps.get(one.id)
+            if before is None:
+                assert apps[one.id] == "removed", "an app that came with the thief, or after, is kept"
+            elif before.state == "active":
+                assert apps[one.id] == "active", "an app of before is gone"
+            else:
+                assert apps[one.id] != "active", "an app that was put away came back"
+        for word in {*self.words[THIEF], *owner.passwords}:
+            self.clock.advance(3_600)
+            assert not self._opens(owner.user_id, word), "a password of before the undo is good"
+        return True
+
+    def _opens(self, user_id: str, word: str) -> bool:
+        browser = self.portal.browser(REMOTE_ADDR="198.51.100.7")
+        browser.get("/sign-in")
+        browser.post("/sign-in", user_id=user_id)
+        return browser.post("/sign-in/password", password=word).status_code == 303
+
+    def _read_link(self, theft: Theft) -> str | None:
+        """The path of the link in a notice that the owner can read."""
+        for row, payload in theft.notices:
+            with self.portal.base.database.read() as looking:
+                address = looking.execute(ADDRESS, {"id": row}).scalar_one()
+            plain = json.loads(self.portal.base.keyring.open("outbox", payload, f"outbox:{row}"))
+            if address in self.reads[OWNER] and "undo" in plain:
+                return "/undo/" + str(plain["undo"]).rpartition("/undo/")[2]
+        return None
 
     def _besiege(self) -> None:
         """Strangers try codes at the owner's recovery until theirs are used up, days later."""
@@ -669,6 +734,7 @@ REACHED = (
     "changed, and not signed out elsewhere",
     f"recovered: the {OWNER} by the {OWNER}",
     "the owner came in by a lane",
+    "the owner took back what the thief did",
 )
 
 
