@@ -61,6 +61,15 @@ def _pin_and_password(browser: Browser, house: House, person: Person, pin: Path,
     _take(visitor, password, ".card")
 
 
+def _authenticators(browser: Browser, house: House, person: Person, path: Path) -> None:
+    visitor = _visitor(browser, house.address, "light", {"width": 1000, "height": 900}, 1)
+    visitor.to_password(person.user_id)
+    visitor.send(password=person.password)
+    visitor.send(code=person.code())
+    visitor.at("/authenticators")
+    _take(visitor, path, ".ready")
+
+
 def _demo(browser: Browser, address: str, path: Path) -> None:
     desk = _visitor(browser, address, "light", {"width": 1280, "height": 900}, 1)
     desk.go("/demo")
@@ -79,13 +88,14 @@ def _demo(browser: Browser, address: str, path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """All four."""
+    """All of them."""
     folder.mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = launch(playwright)
-        with serving(find_oathtool(), ["jane", "ana"]) as house:
+        with serving(find_oathtool(), ["jane", "ana", "omar"]) as house:
             _slow_clock(browser, house, house.somebody(), folder / "clock-phone.png")
+            _authenticators(browser, house, house.somebody(), folder / "authenticators-desktop.png")
             one = house.somebody()
             _pin_and_password(browser, house, one, folder / "pin-phone-dark.png", folder / "password-phone.png")
         with demonstrating() as address:
