@@ -233,7 +233,8 @@ def test_of_many_confirmations_of_the_app_at_once_one_binds(portal):
     )
     seed = behind.key_on(page.text)
     code = behind.code_of(portal, seed)
-    gate, answers = threading.Barrier(6), []
+    # as many as there are tries for one key
+    gate, answers = threading.Barrier(5), []
 
     def press():
         mine = portal.browser()
@@ -243,12 +244,12 @@ def test_of_many_confirmations_of_the_app_at_once_one_binds(portal):
         gate.wait()
         answers.append(mine.post("/activate/app", csrf_token=token, label="Phone", code=code).status_code)
 
-    threads = [threading.Thread(target=press) for _ in range(6)]
+    threads = [threading.Thread(target=press) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answers) == [303] + [409] * 5
+    assert sorted(answers) == [303] + [409] * 4
     with portal.base.database.read() as looking:
         assert len(totp_store.of_person(looking, guest.person.id)) == 1
 
