@@ -5,16 +5,13 @@ So somebody who froze the account, or ended the thief's session, has the last wo
 
 import pytest
 
-from app.factors.recovery_code.service import RecoveryCodes
-from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import SystemChance
 from app.records.audit.model import Event
-from app.records.flows.service import Flows
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Status
 from app.records.sessions import store as sessions
-from app.steps.presence import Presence
 from tests.journeys import behind
+from tests.meanwhile import before_writing
 from tests.portal import Portal
 
 PHONE, EMAIL, OTHER = "+491700000001", "jane@example.org", "+447700900123"
@@ -59,49 +56,34 @@ def changes(portal, jane):
     ["rename", "disable", "remove", "synchronize", "codes", "add an address", "remove a phone", "default"],
 )
 @pytest.mark.parametrize("by", ["end", "freeze"])
-def test_a_session_that_ends_before_the_write_writes_nothing(one_portal, jane, monkeypatch, change, by):
+def test_a_session_that_ends_before_the_write_writes_nothing(one_portal, jane, change, by):
     path, fields = changes(one_portal, jane)[change]
     database = one_portal.base.database
     browser = one_portal.browser()
     browser.sign_in(one_portal, "jane")
     assert browser.get(path).status_code == 200
-    asked, told = Presence.fresh, []
+    told = []
 
-    def ask(self, *args, **kwargs):
-        present = asked(self, *args, **kwargs)
+    def end():
         with database.begin() as transaction:
             if by == "end":
                 sessions.end_all(transaction, jane.id)
             else:
                 assert people.freeze(transaction, jane.id, "a new stamp")
         told.append({name: rows for name, rows in behind.tables(one_portal).items() if name not in SPENT})
-        return present
 
-    monkeypatch.setattr(Presence, "fresh", ask)
-    answer = browser.post(path, **fields)
+    with before_writing(database, end):
+        answer = browser.post(path, **fields)
     assert answer.status_code == 409
     after = {name: rows for name, rows in behind.tables(one_portal).items() if name not in SPENT}
     assert [after] == told
 
 
-def before(monkeypatch, kind, name, happens):
-    """Let something happen just before a method does its work."""
-    works = getattr(kind, name)
-
-    def slow(self, *args, **kwargs):
-        happens()
-        return works(self, *args, **kwargs)
-
-    monkeypatch.setattr(kind, name, slow)
-
-
 @pytest.mark.parametrize(
-    ("done", "page", "kind", "name"),
-    [(2, "/activate/app", AuthenticatorApps, "try_out"), (3, "/activate/codes", RecoveryCodes, "draw")],
+    ("done", "page", "number"),
+    [(2, "/activate/app", 1), (3, "/activate/codes", 2)],  # codes are counted, drawn, and then bound
 )
-def test_an_activation_of_somebody_put_out_of_use_meanwhile_binds_nothing(
-    one_portal, monkeypatch, done, page, kind, name
-):
+def test_an_activation_of_somebody_put_out_of_use_meanwhile_binds_nothing(one_portal, done, page, number):
     guest = one_portal.invite("nina", phone=PHONE, email=EMAIL)
     browser = one_portal.browser()
     browser.activate_to(one_portal, guest, done, PHONE)
@@ -114,21 +96,22 @@ def test_an_activation_of_somebody_put_out_of_use_meanwhile_binds_nothing(
             people.set_status(transaction, guest.person.id, Status.INACTIVE)
         untouched.append(behind.tables(one_portal))
 
-    before(monkeypatch, kind, name, put_out_of_use)
-    assert browser.post(page, **fields).status_code == 409
+    with before_writing(one_portal.base.database, put_out_of_use, number):
+        assert browser.post(page, **fields).status_code == 409
     assert untouched == [behind.tables(one_portal)]
 
 
-def test_a_sign_in_whose_flow_went_on_elsewhere_meanwhile_leaves_no_session(one_portal, jane, monkeypatch):
+def test_a_sign_in_whose_flow_went_on_elsewhere_meanwhile_leaves_no_session(one_portal, jane):
     browser = one_portal.browser()
     browser.sign_in_to_verify("jane")
-    monkeypatch.setattr(Flows, "advance", lambda *_, **__: None)
-    assert browser.post("/sign-in/verify", code=one_portal.code("jane")).status_code == 409
+    flow = behind.flow_key(browser.cookie(behind.SIGN_IN))
+    with before_writing(one_portal.base.database, lambda: one_portal.base.ephemeral.drop(flow), 2):
+        assert browser.post("/sign-in/verify", code=one_portal.code("jane")).status_code == 409
     assert behind.happened(one_portal, jane.id, "authn_login_success") == 1
     assert behind.sessions(one_portal, jane.id) == []
 
 
-def test_a_proof_does_not_raise_a_session_that_ended_meanwhile(one_portal, jane, monkeypatch):
+def test_a_proof_does_not_raise_a_session_that_ended_meanwhile(one_portal, jane):
     browser = one_portal.browser()
     browser.sign_in(one_portal, "jane")
     one_portal.base.clock.advance(30)
@@ -138,7 +121,7 @@ def test_a_proof_does_not_raise_a_session_that_ended_meanwhile(one_portal, jane,
         with one_portal.base.database.begin() as transaction:
             sessions.end_all(transaction, jane.id)
 
-    before(monkeypatch, AuthenticatorApps, "recognise", end)
-    assert browser.post("/step-up", code=one_portal.code("jane")).status_code == 409
+    with before_writing(one_portal.base.database, end, 2):
+        assert browser.post("/step-up", code=one_portal.code("jane")).status_code == 409
     assert behind.happened(one_portal, jane.id, Event.STEPPED_UP.value) == 0
     assert behind.sessions(one_portal, jane.id) == []

@@ -56,7 +56,7 @@ class Auditing:
                 file.write(f"{_written(seal.at)} {seal.number} {seal.chain}\n")
         except OSError as error:
             # the log goes on being sealed: the program's own log has this seal as well
-            log.error("audit_seal_not_written", where=str(self._seals_to), why=str(error))  # noqa: TRY400
+            log.error("audit_seal_not_written", where=str(self._seals_to), why=str(error))  # noqa: TRY400 - the error says it all
 
     def verify(self, heads: Path | None = None) -> Verdict:
         """Check all of it, against the seals that a file keeps too. Raises BadHeadsError where it is no such file."""

@@ -5,7 +5,6 @@ from contextlib import suppress
 
 import pytest
 
-from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as totp_store
 from app.foundation.refusals import Throttled
 from app.journeys.operations.service import Housekeeping
@@ -15,6 +14,7 @@ from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.invite import Invitations
 from tests.journeys import behind
+from tests.meanwhile import before_saying, before_writing
 from tests.portal import NEW_PASSWORD, PASSWORD
 
 PHONE, EMAIL = "+491700000001", "nina@example.org"
@@ -357,19 +357,16 @@ def test_a_device_that_was_left_behind_makes_no_codes_once_the_activation_is_ove
     one_portal.browser().recover_to_pin_by_code("nina", kept[0])
 
 
-def test_an_activation_whose_account_is_frozen_while_codes_are_drawn_makes_none(one_portal, nina, monkeypatch):
+def test_an_activation_whose_account_is_frozen_while_codes_are_drawn_makes_none(one_portal, nina):
     browser = one_portal.browser()
     browser.activate_to(one_portal, nina, 3, PHONE)
-    draw = RecoveryCodes.draw
 
-    def slowly(codes):
-        drawn = draw(codes)
+    def freeze():
         with one_portal.base.database.begin() as transaction:
             assert people.freeze(transaction, nina.person.id, one_portal.base.chance.name())
-        return drawn
 
-    monkeypatch.setattr(RecoveryCodes, "draw", slowly)
-    assert browser.post("/activate/codes").status_code == 409
+    with before_writing(one_portal.base.database, freeze, 2):
+        assert browser.post("/activate/codes").status_code == 409
     with one_portal.base.database.read() as looking:
         assert one_portal.means.codes.standing(looking, nina.person.id) is None
 
@@ -402,12 +399,12 @@ def test_strangers_who_lock_the_sign_in_do_not_close_the_way_on(one_portal, nina
     assert answer.status_code == 303, answer.text
 
 
-def test_an_account_cannot_be_frozen_between_the_look_at_it_and_the_binding_of_its_app(portal, monkeypatch):
+def test_an_account_cannot_be_frozen_between_the_look_at_it_and_the_binding_of_its_app(portal):
     guest = portal.invite("nina", phone=PHONE, email=EMAIL)
     browser = portal.browser()
     browser.activate_to(portal, guest, 2, PHONE)
     code = behind.code_of(portal, behind.key_on(browser.get("/activate/app").text))
-    reach, frozen = invitations.reach, threading.Event()
+    frozen = threading.Event()
 
     def freeze():
         with portal.base.database.begin() as transaction:
@@ -416,12 +413,11 @@ def test_an_account_cannot_be_frozen_between_the_look_at_it_and_the_binding_of_i
 
     other = threading.Thread(target=freeze)
 
-    def meanwhile(*args):
+    def meanwhile():
         other.start()
         assert not frozen.wait(0.5)
-        return reach(*args)
 
-    monkeypatch.setattr(invitations, "reach", meanwhile)
-    assert browser.post("/activate/app", label="Phone", code=code).status_code == 303
+    with before_saying(portal.base.database, "UPDATE invitations", meanwhile):
+        assert browser.post("/activate/app", label="Phone", code=code).status_code == 303
     other.join()
     assert frozen.is_set()

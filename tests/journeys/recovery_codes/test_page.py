@@ -1,14 +1,13 @@
 """The page of the recovery codes: ten new ones, shown once (T-18, A-09, security rule 6)."""
 
 import re
-import threading
 
 import pytest
 
-from app.factors.recovery_code.service import RecoveryCodes
 from app.records.people import store as people
 from app.records.sessions import store as sessions
 from tests.journeys import behind
+from tests.meanwhile import before_writing
 from tests.portal import NEW_PASSWORD
 
 PHONE, EMAIL = "+491700000001", "jane@example.org"
@@ -170,10 +169,9 @@ def test_sets_made_over_and_over_flood_nobody(one_portal, jane, browser):
     assert behind.happened(one_portal, jane.id, "recovery_codes_created") == 3
 
 
-def test_a_set_that_was_asked_for_before_a_recovery_is_not_made_after_it(one_portal, jane, browser, monkeypatch):
+def test_a_set_that_was_asked_for_before_a_recovery_is_not_made_after_it(one_portal, jane, browser):
     """Ten hashes take a while, and longer where the hasher is busy."""
     codes = one_portal.add_codes(jane)
-    draw = one_portal.means.codes.draw
 
     def recover():
         owner = one_portal.browser()
@@ -181,15 +179,8 @@ def test_a_set_that_was_asked_for_before_a_recovery_is_not_made_after_it(one_por
         owner.recover_to_password(one_portal, "jane", PHONE)
         owner.post("/recovery/password", new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
 
-    def slowly():
-        new = draw()
-        recovering = threading.Thread(target=recover)
-        recovering.start()
-        recovering.join(60)
-        return new
-
-    monkeypatch.setattr(one_portal.means.codes, "draw", slowly)
-    assert browser.post(PAGE, stolen="yes").status_code == 409
+    with before_writing(one_portal.base.database, recover, 2):
+        assert browser.post(PAGE, stolen="yes").status_code == 409
     assert behind.happened(one_portal, jane.id, "recovery_codes_created") == 0
     one_portal.base.clock.advance(30)
     later = one_portal.browser()
@@ -198,32 +189,24 @@ def test_a_set_that_was_asked_for_before_a_recovery_is_not_made_after_it(one_por
     assert later.post("/sign-in/code", code=codes[0]).status_code == 303
 
 
-def test_an_account_that_is_frozen_while_codes_are_drawn_gets_none(one_portal, jane, browser, monkeypatch):
-    draw = RecoveryCodes.draw
-
-    def slowly(codes):
-        drawn = draw(codes)
+def test_an_account_that_is_frozen_while_codes_are_drawn_gets_none(one_portal, jane, browser):
+    def freeze():
         with one_portal.base.database.begin() as transaction:
             assert people.freeze(transaction, jane.id, one_portal.base.chance.name())
-        return drawn
 
-    monkeypatch.setattr(RecoveryCodes, "draw", slowly)
-    assert browser.post(PAGE).status_code == 409
+    with before_writing(one_portal.base.database, freeze, 2):
+        assert browser.post(PAGE).status_code == 409
     with one_portal.base.database.read() as looking:
         assert one_portal.means.codes.standing(looking, jane.id) is None
     assert not behind.queued(one_portal, "notice_codes_made")
 
 
-def test_whoever_is_signed_out_while_codes_are_drawn_gets_none(one_portal, jane, browser, monkeypatch):
-    draw = RecoveryCodes.draw
-
-    def slowly(codes):
-        drawn = draw(codes)
+def test_whoever_is_signed_out_while_codes_are_drawn_gets_none(one_portal, jane, browser):
+    def end():
         with one_portal.base.database.begin() as transaction:
             sessions.end_all(transaction, jane.id)
-        return drawn
 
-    monkeypatch.setattr(RecoveryCodes, "draw", slowly)
-    assert browser.post(PAGE).status_code == 409
+    with before_writing(one_portal.base.database, end, 2):
+        assert browser.post(PAGE).status_code == 409
     with one_portal.base.database.read() as looking:
         assert one_portal.means.codes.standing(looking, jane.id) is None

@@ -1,12 +1,12 @@
 """A saved code as the second proof at sign-in, and as a fresh one (T-18)."""
 
 import json
-import threading
 
 import pytest
 
 from app.records.attempts.model import Factor
 from tests.journeys import behind
+from tests.meanwhile import before_writing
 from tests.portal import NEW_PASSWORD
 
 PHONE, EMAIL = "+491700000001", "jane@example.org"
@@ -131,9 +131,8 @@ def test_a_busy_hasher_takes_no_try_of_the_persons_or_the_installations(one_port
     assert browser.post(CODE, code=codes[0]).status_code == 303
 
 
-def test_a_sign_in_that_began_before_a_recovery_makes_no_browser_known_after_it(one_portal, jane, codes, monkeypatch):
+def test_a_sign_in_that_began_before_a_recovery_makes_no_browser_known_after_it(one_portal, jane, codes):
     """A saved code is hashed after its person was looked up, and a busy hasher makes that long."""
-    digest = one_portal.means.codes.digest
     thief, owner = one_portal.browser(), one_portal.browser()
     thief.sign_in_to_verify("jane")
     thief.get("/sign-in/code")
@@ -142,15 +141,8 @@ def test_a_sign_in_that_began_before_a_recovery_makes_no_browser_known_after_it(
     def recover():
         owner.post("/recovery/password", new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
 
-    def slowly(*asked):
-        recovering = threading.Thread(target=recover)
-        recovering.start()
-        recovering.join(60)
-        return digest(*asked)
-
-    monkeypatch.setattr(one_portal.means.codes, "digest", slowly)
-    assert thief.post("/sign-in/code", code=codes[0]).status_code == 409
-    monkeypatch.undo()
+    with before_writing(one_portal.base.database, recover, 2):
+        assert thief.post("/sign-in/code", code=codes[0]).status_code == 409
     tables = behind.tables(one_portal)
     assert (tables["known_browsers"], tables["sessions"]) == ([], [])
     one_portal.base.clock.advance(30)

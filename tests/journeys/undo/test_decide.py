@@ -5,7 +5,6 @@ import threading
 import pytest
 
 from app.factors.recovery_code.model import Use
-from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as totp_store
 from app.factors.totp.model import AppState
 from app.records.people import store as people
@@ -18,6 +17,7 @@ from tests.journeys.undo.conftest import (
     THIEFS_PASSWORD,
     THIEFS_PHONE,
 )
+from tests.meanwhile import before_writing
 from tests.portal import NEW_PASSWORD, PASSWORD
 
 DAY = 86_400
@@ -274,7 +274,7 @@ def test_a_proof_for_a_younger_change_does_not_decide_once_an_older_one_is_dispu
     assert case.person.status is Status.FROZEN
 
 
-def test_a_code_that_is_judged_while_an_older_change_is_disputed_decides_nothing_and_is_not_spent(case, monkeypatch):
+def test_a_code_that_is_judged_while_an_older_change_is_disputed_decides_nothing_and_is_not_spent(case):
     codes = case.make_codes()
     case.later()
     case.change_password()
@@ -282,17 +282,8 @@ def test_a_code_that_is_judged_while_an_older_change_is_disputed_decides_nothing
     case.bind_app()
     first, last = case.links(PHONE)
     browser = case.press(last)
-    judge, waiting = RecoveryCodes.digest, [first]
-
-    def slow(self, *args):
-        if waiting:  # in a thread of its own: one request cannot be made inside another
-            owner = threading.Thread(target=case.press, args=(waiting.pop(),))
-            owner.start()
-            owner.join(60)
-        return judge(self, *args)
-
-    monkeypatch.setattr(RecoveryCodes, "digest", slow)
-    assert browser.post("/undo/code", code=codes[0]).status_code == 409
+    with before_writing(case.portal.base.database, lambda: case.press(first), 2):
+        assert browser.post("/undo/code", code=codes[0]).status_code == 409
     assert browser.get("/undo/decide").location == "/undo/choose"
     assert browser.post("/undo/code", code=codes[0]).location == "/undo/decide"
 

@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from app.factors.totp.service import AuthenticatorApps
 from app.foundation.secretbox import fingerprint
 from app.records.cases import store as cases
 from app.records.cases.model import Kind
@@ -16,6 +15,7 @@ from app.records.people import store as people
 from app.records.people.model import Channel, Status
 from tests.journeys import behind
 from tests.journeys.undo.conftest import EMAIL, PHONE, THIEFS_PASSWORD
+from tests.meanwhile import before_writing
 from tests.portal import PASSWORD
 
 DAY = 86_400
@@ -275,23 +275,14 @@ def test_an_operator_can_end_every_link_where_a_reader_of_the_mailbox_freezes_ag
     assert case.press(case.links(EMAIL)[-1])
 
 
-def test_a_sign_in_that_the_freezing_overtakes_begins_no_session_and_leaves_no_known_browser(case, monkeypatch):
+def test_a_sign_in_that_the_freezing_overtakes_begins_no_session_and_leaves_no_known_browser(case):
     portal = case.portal
     case.change_password()
     link = case.links(EMAIL)[-1]
     thief = portal.browser(REMOTE_ADDR="203.0.113.66")
     thief.sign_in_to_verify("jane", THIEFS_PASSWORD)
-    code, recognise = portal.code("jane"), AuthenticatorApps.recognise
-
-    def meanwhile(*args):
-        monkeypatch.undo()
-        owner = threading.Thread(target=case.press, args=(link,))
-        owner.start()
-        owner.join()
-        return recognise(*args)
-
-    monkeypatch.setattr(AuthenticatorApps, "recognise", meanwhile)
-    assert thief.post("/sign-in/verify", code=code).status_code == 409
+    with before_writing(portal.base.database, lambda: case.press(link), 2):
+        assert thief.post("/sign-in/verify", code=portal.code("jane")).status_code == 409
     assert case.person.status is Status.FROZEN
     with portal.base.database.read() as looking:
         assert lanes.of_person(looking, case.jane.id, case.now) == ()
