@@ -15,7 +15,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
-    func,
     insert,
     select,
     update,
@@ -200,11 +199,6 @@ def forget(transaction: Transaction, seal: Seal, numbers: Sequence[int]) -> int:
     """Delete the events of a seal and its body; the seal stays. Returns how many events there were."""
     transaction.execute(update(seals).where(seals.c.number == seal.number).values(body=None))
     return int(transaction.execute(delete(events).where(events.c.id.in_(numbers))).rowcount)
-
-
-def highest(transaction: Transaction) -> int:
-    """The highest number of an event; 0 where there is none."""
-    return int(transaction.execute(select(func.max(events.c.id))).scalar() or 0)
 
 
 def _stored(row: Any) -> Stored:
