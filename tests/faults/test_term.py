@@ -119,6 +119,8 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
     with served(tmp_path, workers=1) as server, contextlib.ExitStack() as stack:
         (worker,) = server.workers()
         os.kill(worker, signal.SIGSTOP)
+        # of two signals that wait for a process the kernel hands over TERM first, which would stop it too late
+        wait_until(lambda: is_stopped(worker), 60, lambda: "the worker does not stop")
         waiting = [stack.enter_context(socket.create_connection(server.address)) for _ in range(20)]
         for client in waiting:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -134,12 +136,22 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
 
 def test_who_is_answered_after_term_is_told_to_ask_elsewhere(tmp_path: Path):
     with served(tmp_path, workers=1) as server, socket.create_connection(server.address) as client:
-        client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        gate = tmp_path / "gate"
+        client.sendall(f"GET /gate?{gate} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        wait_until(Path(f"{gate}.reached").exists, 60, lambda: "the request does not arrive")
         server.process.terminate()
+        wait_until(lambda: not lets_in(server.address), 60, lambda: "TERM is not heard")
+        gate.touch()
         client.settimeout(60)
         reply = client.recv(65_536)
         assert reply.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in reply
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of a process has stopped (proc(5), state T)."""
+    tasks = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(task.rpartition(")")[2].split()[0] == "T" for task in tasks)
 
 
 def is_pending(pid: int, number: signal.Signals) -> bool:

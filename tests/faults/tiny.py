@@ -1,21 +1,27 @@
-"""A WSGI application of four pages, for tests of the server below it."""
+"""A WSGI application of a few pages, for tests of the server below it."""
 
 import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 LARGE = b"x" * 1_000_000  # more than the kernel buffers for a client that does not read
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """``/`` at once, ``/slow`` after 3 s, ``/large`` much, ``/echo`` what arrived as JSON."""
+    """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what arrived."""
     path = environ["PATH_INFO"]
     status, kind, body = "200 OK", "text/plain", b"hello\n"
     if path == "/slow":
         time.sleep(3)
         body = b"slow\n"
+    elif path == "/gate":
+        gate = Path(environ["QUERY_STRING"])
+        Path(f"{gate}.reached").touch()
+        while not gate.exists():
+            time.sleep(0.01)
     elif path == "/large":
         body = LARGE
     elif path == "/echo":
