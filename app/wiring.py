@@ -74,6 +74,7 @@ from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans
 from app.steps.presence import Presence
 from app.steps.saved_code import SavedCodes
+from app.steps.staff import Staffing
 
 THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
@@ -119,6 +120,7 @@ class Steps:
     pins: PinMeans
     new_password: NewPassword
     presence: Presence
+    staffing: Staffing
     changes: Changes
     saved_codes: SavedCodes
     code_sets: CodeSets
@@ -212,6 +214,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
         database=base.database, flows=means.flows, tries=means.tries, limits=means.limits, outbox=means.outbox
     )
     changes = Changes(outbox=means.outbox, undo=means.undo)
+    presence = Presence(database=base.database, tries=means.tries, chance=base.chance, clock=base.clock)
     return Steps(
         claims=claims,
         password=PasswordStep(
@@ -236,9 +239,14 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             clock=base.clock,
         ),
         new_password=NewPassword(
-            database=base.database, flows=means.flows, passwords=means.passwords, brand=base.settings.brand_name
+            database=base.database,
+            flows=means.flows,
+            passwords=means.passwords,
+            clock=base.clock,
+            brand=base.settings.brand_name,
         ),
-        presence=Presence(database=base.database, tries=means.tries, chance=base.chance, clock=base.clock),
+        presence=presence,
+        staffing=Staffing(database=base.database, presence=presence),
         changes=changes,
         saved_codes=SavedCodes(
             database=base.database,

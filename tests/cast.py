@@ -5,17 +5,17 @@ from uuid import UUID
 from app.foundation.chance import Chance
 from app.foundation.sql import Transaction
 from app.records.organizations import store as organizations
-from app.records.organizations.model import DEFAULT, Organization, Profile
+from app.records.organizations.model import DEFAULT, Organization, Role
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status, canonical_user_id
 from tests.hands import START
 
 
-def organization(transaction: Transaction, chance: Chance) -> Organization:
-    """The default organization, made where it is not there."""
-    found = organizations.find(transaction, DEFAULT)
+def organization(transaction: Transaction, chance: Chance, name: str = DEFAULT) -> Organization:
+    """An organization, made where it is not there."""
+    found = organizations.find(transaction, name)
     if found is None:
-        found = Organization(str(UUID(bytes=chance.octets(16), version=4)), DEFAULT, Profile.STANDARD, START)
+        found = Organization(str(UUID(bytes=chance.octets(16), version=4)), name, START)
         organizations.add(transaction, found)
     return found
 
@@ -30,8 +30,11 @@ def add_person(
     status: Status = Status.ACTIVE,
     language: str = "en",
     confirmed: bool = True,
+    role: Role = Role.MEMBER,
+    home: str = DEFAULT,
 ) -> Person:
-    """A person with contacts, confirmed and past their waiting time or only filed."""
+    """A person in an organization, with contacts that are confirmed and past their waiting time or only filed."""
+    home_id = organization(transaction, chance, home).id
     confirmed_at = START if confirmed else None
     person = people.add(
         transaction,
@@ -44,10 +47,11 @@ def add_person(
             status=status,
             stamp=chance.name(),
             language=language,
-            home_organization=organization(transaction, chance).id,
+            home_organization=home_id,
             created_at=START,
         ),
     )
+    organizations.join(transaction, person.id, home_id, role, is_primary=True)
     for channel, address in ((Channel.SMS, phone), (Channel.EMAIL, email)):
         if address:
             people.add_contact(

@@ -33,6 +33,8 @@ class Guard(StrEnum):
     LINK = "link"  # the token of a mailed link
     STEP = "step"  # a flow of this browser's own stands at this step
     SESSION = "session"  # somebody is signed in
+    SUPPORT = "support"  # an agent or administrator, with two factors
+    ADMINISTRATOR = "administrator"  # an administrator, with two factors
     DEMO = "demo"  # the demo alone has it, on this machine alone
     OPERATORS = "operators"  # this machine itself, or the bearer token
     SIGNED = "signed"  # the provider's signature

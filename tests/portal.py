@@ -21,6 +21,7 @@ from app.foundation.settings import Settings
 from app.foundation.sql import Database
 from app.records.attempts.model import Door, Factor
 from app.records.delivery.worker import Worker
+from app.records.organizations.model import DEFAULT, Role
 from app.records.people.model import Person, Status
 from app.wiring import Foundation, Means, build_foundation, build_means, build_steps, build_web, build_worker
 from tests.cast import add_person
@@ -74,13 +75,23 @@ class Portal:
         status: Status = Status.ACTIVE,
         must_change: bool = False,
         language: str = "en",
+        role: Role = Role.MEMBER,
+        home: str = DEFAULT,
     ) -> Person:
         """Somebody with a password, contacts and an app."""
         now = self.base.clock.now()
         new = self.means.passwords.first(password) if password else None
         with self.base.database.begin() as transaction:
             person = add_person(
-                transaction, user_id, self.base.chance, phone=phone, email=email, status=status, language=language
+                transaction,
+                user_id,
+                self.base.chance,
+                phone=phone,
+                email=email,
+                status=status,
+                language=language,
+                role=role,
+                home=home,
             )
             if new is not None:
                 self.means.passwords.first_password(transaction, person.id, new, must_change=must_change, now=now)

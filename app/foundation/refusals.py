@@ -33,6 +33,8 @@ class Code(StrEnum):
     CONTACT_THERE = "contact_there"
     TOO_MANY_CONTACTS = "too_many_contacts"
     LAST_CONTACT = "last_contact"
+    # not theirs: 403
+    NOT_STAFF = "not_staff"
     # out of order: 409, with the step that is due
     OUT_OF_ORDER = "out_of_order"
     CARRIED_OUT = "carried_out"  # it came twice, and the first one did what it asks
@@ -103,6 +105,12 @@ class OutOfOrder(Refusal):
     """409: too late, twice, or not this step's turn."""
 
     status = 409
+
+
+class Forbidden(Refusal):
+    """403: somebody is signed in, and this is not theirs (RFC 9110 sec. 15.5.4)."""
+
+    status = 403
 
 
 class Throttled(Refusal):

@@ -1,50 +1,68 @@
 """The step of a new password: its rules before anything is typed, and the judgement of a candidate."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from app.factors.password import rules
 from app.factors.password.model import Prepared, Rule
 from app.factors.password.service import Passwords
+from app.foundation.clock import Clock
 from app.foundation.refusals import Code, OutOfOrder, Unavailable
 from app.foundation.sql import Database, Transaction
 from app.records.flows.model import Course, Held
 from app.records.flows.service import Flows
 from app.records.organizations import store as organizations
-from app.records.organizations.model import STANDARD
+from app.records.organizations.model import PasswordPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Person
 
 MOST_CANDIDATES = 20  # new passwords that one flow may propose (security rule 8)
 
 
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """The rules as a page prints them, and as password managers read them (the attribute ``passwordrules``)."""
+
+    rules: tuple[Rule, ...]
+    attribute: str
+
+
 class NewPassword:
     """What every page with a new password needs, whichever journey it belongs to."""
 
-    def __init__(self, *, database: Database, flows: Flows, passwords: Passwords, brand: str) -> None:
+    def __init__(self, *, database: Database, flows: Flows, passwords: Passwords, clock: Clock, brand: str) -> None:
         self._database = database
         self._flows = flows
         self._passwords = passwords
+        self._clock = clock
         self._brand = brand
 
-    def rules(self, transaction: Transaction, person: Person) -> tuple[Rule, ...]:
-        """The rules as a page prints them."""
-        return rules.explain(STANDARD, self._words(transaction, person))
+    def policy(self, transaction: Transaction, person: Person) -> PasswordPolicy:
+        """What somebody's organizations ask of a new password at this moment."""
+        return organizations.policy_of_person(transaction, person.id, self._clock.now()).password
+
+    def printed(self, transaction: Transaction, person: Person) -> Printed:
+        """The rules before anything is typed."""
+        policy = self.policy(transaction, person)
+        return Printed(rules.explain(policy, self._words(transaction, person, policy)), rules.passwordrules(policy))
 
     def prepare(self, person: Person, candidate: str, confirm: str) -> Prepared:
         """Judge a candidate by all the rules and hash it, with no transaction open. Raises Wrong, Unavailable."""
         with self._database.read() as looking:
-            words = self._words(looking, person)
+            policy = self.policy(looking, person)
+            words = self._words(looking, person, policy)
             record = self._passwords.find(looking, person.id)
             history = self._passwords.history(looking, person.id)
         return self._passwords.prepare(
-            STANDARD, person, candidate=candidate, confirm=confirm, words=words, record=record, history=history
+            policy, person, candidate=candidate, confirm=confirm, words=words, record=record, history=history
         )
 
     def judge_alone(self, person: Person, candidate: str, confirm: str) -> None:
         """Judge a candidate by the rules that tell nothing of former passwords. Raises Wrong."""
         with self._database.read() as looking:
-            words = self._words(looking, person)
-        self._passwords.judge_alone(STANDARD, candidate=candidate, confirm=confirm, words=words)
+            policy = self.policy(looking, person)
+            words = self._words(looking, person, policy)
+        self._passwords.judge_alone(policy, candidate=candidate, confirm=confirm, words=words)
 
     def bounded(self, held: Held, course: Course) -> Held:
         """A flow that may propose another candidate. Raises OutOfOrder."""
@@ -71,13 +89,13 @@ class NewPassword:
             )
             raise
 
-    def _words(self, transaction: Transaction, person: Person) -> tuple[str, ...]:
+    def _words(self, transaction: Transaction, person: Person, policy: PasswordPolicy) -> tuple[str, ...]:
         """What a guesser who knows the person would try first (requirements P-09)."""
         emails = [c.address for c in people.contacts_of(transaction, person.id) if c.channel is Channel.EMAIL]
-        joined = [organization.name for organization, _, _ in organizations.memberships_of(transaction, person.id)]
+        joined = [one.organization.name for one in organizations.memberships_of(transaction, person.id)]
         return rules.context_words(
             user_id=person.user_id,
             names=[person.first_name, person.last_name],
             emails=emails,
-            services=[self._brand, *joined],
+            services=[self._brand, *joined, *policy.context_words],
         )

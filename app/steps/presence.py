@@ -15,6 +15,8 @@ from app.records.audit.model import Event, Record
 from app.records.flows.model import Flow
 from app.records.lanes import store as lanes
 from app.records.lanes.model import KnownBrowser
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Role
 from app.records.people import store as people
 from app.records.people.model import Person, Status
 from app.records.sessions import store
@@ -40,6 +42,7 @@ class Present:
     session: Session
     person: Person
     now: int
+    role: Role = Role.MEMBER  # the highest that is held in an organization
 
     @property
     def user_id(self) -> str:
@@ -129,6 +132,7 @@ class Presence:
         with self._database.read() as looking:
             session = store.find(looking, fingerprint(cookie))
             person = people.get(looking, session.person_id) if session else None
+            joined = organizations.memberships_of(looking, session.person_id) if session else ()
         alive = session is not None and session.living(now)
         if session is None or person is None or not alive or not _same(session, person):
             raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
@@ -136,7 +140,8 @@ class Presence:
             with self._database.begin() as transaction:
                 store.touch(transaction, session.id, visit.address, now)
             session = replace(session, seen_at=now)
-        return Present(session, person, now)
+        roles = (one.role for one in joined if one.proposed_at is None)
+        return Present(session, person, now, max(roles, key=lambda role: role.rank, default=Role.MEMBER))
 
     def full(self, cookie: str | None, visit: Visit, *, used: bool = True) -> Present:
         """The same where two factors are asked for: a mailed PIN opens less (requirements B-03)."""

@@ -30,6 +30,16 @@ def upgrade() -> None:
     with op.batch_alter_table('audit_seals', schema=None) as batch_op:
         batch_op.create_index('ix_audit_seals_last_id', ['last_id'], unique=False)
 
+    op.create_table('policies',
+    sa.Column('organization_id', sa.String(length=36), nullable=False),
+    sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('made_at', sa.BigInteger(), nullable=False),
+    sa.Column('made_by', sa.String(length=255), nullable=False),
+    sa.Column('holds_from', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_policies_organization_id_organizations')),
+    sa.PrimaryKeyConstraint('organization_id', 'number', name=op.f('pk_policies'))
+    )
     op.create_table('disputes',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('person_id', sa.Integer(), nullable=False),
@@ -148,6 +158,12 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))
         batch_op.create_index('ix_contacts_pending_until', ['pending_until'], unique=False)
+
+    with op.batch_alter_table('memberships', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('proposed_at', sa.BigInteger(), nullable=True))
+
+    with op.batch_alter_table('organizations', schema=None) as batch_op:
+        batch_op.drop_column('profile')
 
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.add_column(sa.Column('recovered_at', sa.BigInteger(), nullable=True))

@@ -113,7 +113,7 @@ def _one_password(environ: Mapping[str, str]) -> tuple[NewHash, Keyring]:
     person = Person(1, "somebody", "somebody", "", "", Status.ACTIVE, "", "", "", 0)
     try:
         prepared = build_means(base).passwords.prepare(
-            STANDARD,
+            STANDARD.password,
             person,
             candidate=PASSWORD,
             confirm=PASSWORD,

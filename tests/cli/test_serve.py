@@ -251,7 +251,7 @@ def test_the_demo_leaves_a_database_alone_that_is_not_its_own(demo):
     own = Database(f"sqlite:///{place / 'keyturn.sqlite'}")
     migrate(own)
     with own.begin() as transaction:
-        transaction.execute(text("INSERT INTO organizations VALUES ('1', 'acme', 'standard', 0)"))
+        transaction.execute(text("INSERT INTO organizations VALUES ('1', 'acme', 0)"))
     own.close()
     place.chmod(0o700)
     assert "not made for the demo" in demo.refused("demo")

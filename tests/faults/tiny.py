@@ -11,7 +11,7 @@ LARGE = b"x" * 1_000_000  # more than the kernel buffers for a client that does 
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what arrived."""
+    """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what came."""
     path = environ["PATH_INFO"]
     status, kind, body = "200 OK", "text/plain", b"hello\n"
     if path == "/slow":

@@ -21,6 +21,10 @@ class SignedIn(Protocol):
         """Seconds until the session ends unless it is used."""
 
     @property
+    def role(self) -> str:
+        """What else they may open: support, administrator, or member."""
+
+    @property
     def idle_at(self) -> int:
         """When that is."""
 

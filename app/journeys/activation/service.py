@@ -6,7 +6,6 @@ The link alone binds nothing (security rule 13). It can be opened again, on anot
 from dataclasses import dataclass
 from typing import Any
 
-from app.factors.password import rules as password_rules
 from app.factors.password.model import RuleKey
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
@@ -26,7 +25,6 @@ from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
 from app.records.invitations import store as invitations
 from app.records.invitations.model import Invitation
-from app.records.organizations.model import STANDARD
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status
 from app.steps.claim import Claims, own_record
@@ -207,11 +205,12 @@ class Activation:
         flow = self.at(cookie, State.PASSWORD)
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
-            rules = self._new_password.rules(looking, person)
+            printed = self._new_password.printed(looking, person)
             earlier = self._passwords.find(looking, person.id)
+        rules = printed.rules
         if earlier is None:
             rules = tuple(rule for rule in rules if rule.key not in _OF_EARLIER)
-        return PasswordPage(flow.user_id, rules, password_rules.passwordrules(STANDARD))
+        return PasswordPage(flow.user_id, rules, printed.attribute)
 
     def set_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> str:
         """Judge a candidate; if no rule is broken it is the password. Returns the cookie."""

@@ -41,7 +41,7 @@ from app.records.cases.model import LINK_LIFE, Kind
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
-from app.records.organizations.model import DEFAULT, Organization, Profile
+from app.records.organizations.model import DEFAULT, Organization
 from app.records.people import store as people
 from app.records.people.model import BadUserId, Channel, Contact, Person, Status, canonical_user_id
 from app.steps.invite import Invitations
@@ -92,7 +92,7 @@ class Administration:
     def make_default_organization(self) -> bool:
         """Make the organization `default`; False where it is there already."""
         identifier = str(UUID(bytes=self._chance.octets(16), version=4))
-        made = Organization(identifier, DEFAULT, Profile.STANDARD, self._clock.now())
+        made = Organization(identifier, DEFAULT, self._clock.now())
         with self._database.begin() as transaction:
             return organizations.add_if_free(transaction, made)
 
@@ -298,8 +298,8 @@ class Administration:
                 person=person,
                 now=now,
                 organizations=tuple(
-                    (organization.name, role.value, primary)
-                    for organization, role, primary in organizations.memberships_of(looking, person.id)
+                    (one.organization.name, one.role.value, one.is_primary)
+                    for one in organizations.memberships_of(looking, person.id)
                 ),
                 contacts=tuple(
                     ContactShown(one.channel.value, one.masked, one.confirmed_at is not None, one.usable(now))

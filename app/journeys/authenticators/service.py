@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.totp import store as apps
 from app.factors.totp.model import App, AppState
@@ -36,7 +35,6 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
-from app.records.organizations.model import STANDARD
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.records.sessions import store as sessions
@@ -149,8 +147,8 @@ class Authenticators:
     def password_page(self, present: Present) -> PasswordPage:
         """The rules as the page prints them."""
         with self._means.database.read() as looking:
-            explained = self._means.new_password.rules(looking, present.person)
-        return PasswordPage(explained, password_rules.passwordrules(STANDARD))
+            printed = self._means.new_password.printed(looking, present.person)
+        return PasswordPage(printed.rules, printed.attribute)
 
     def change_password(
         self, visit: Visit, present: Present, *, current: str, candidate: str, confirm: str, everywhere: bool
@@ -241,7 +239,7 @@ class Authenticators:
         return Profile(
             person.name,
             person.user_id,
-            tuple(Membership(one.name, role.value, primary) for one, role, primary in joined),
+            tuple(Membership(one.organization.name, one.role.value, one.is_primary) for one in joined),
             person.language,
             _moment(record.changed_at, now) if record else None,
             _readiness(bound, contacts, codes, now),

@@ -283,7 +283,9 @@ class Diagnosis:
             if not migrations.at_head(self._database):
                 return {}
             with self._database.read() as looking:
-                return {one.name: one.profile.value for one in organizations.everyone(looking)}
+                now = self._clock.now()
+                held = organizations.everyone(looking)
+                return {one.name: organizations.policy_of(looking, one.id, now).profile.value for one in held}
         except StoreAway:
             return {}
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 
-from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
 from app.factors.recovery_code.model import Use
@@ -27,7 +26,6 @@ from app.records.delivery.outbox import Outbox
 from app.records.flows import store as grants
 from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
-from app.records.organizations.model import STANDARD
 from app.records.people import store as people
 from app.records.people.model import Contact, Person, canonical_user_id
 from app.steps.app_code import AppCodes
@@ -219,9 +217,9 @@ class Recovery:
         flow = self._at(cookie, State.PASSWORD).flow
         with self._database.read() as looking:
             person = self._granted(looking, flow)
-            rules = self._new_password.rules(looking, person)
+            printed = self._new_password.printed(looking, person)
             can_unlock = self._why_not_unlock(looking, person) is None
-        return PasswordPage(flow.user_id, rules, password_rules.passwordrules(STANDARD), can_unlock)
+        return PasswordPage(flow.user_id, printed.rules, printed.attribute, can_unlock)
 
     def set_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> str:
         """Judge a candidate by all the rules; if none is broken make it the password, once. Returns the cookie."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.factors.password import rules as password_rules
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
 from app.factors.recovery_code.model import Use
@@ -19,7 +18,6 @@ from app.records.attempts.model import Door
 from app.records.attempts.service import AddressLimits
 from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
-from app.records.organizations.model import STANDARD
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
 from app.records.sessions.model import SessionProof
@@ -230,8 +228,8 @@ class SignIn:
         flow = self._flows.at(cookie, COURSE, State.NEW_PASSWORD).flow
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
-            rules = self._new_password.rules(looking, person)
-        return NewPasswordPage(flow.user_id, rules, password_rules.passwordrules(STANDARD))
+            printed = self._new_password.printed(looking, person)
+        return NewPasswordPage(flow.user_id, printed.rules, printed.attribute)
 
     def set_new_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> Ended:
         """Set the password that is owed; the person is signed in by it."""

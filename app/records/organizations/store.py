@@ -1,4 +1,4 @@
-"""Tables of organizations and memberships."""
+"""Tables of organizations, their policies and memberships."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +12,25 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     UniqueConstraint,
+    and_,
     bindparam,
+    func,
     insert,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata
-from app.records.organizations.model import Organization, Profile, Role
+from app.records.organizations.model import STANDARD, Membership, Organization, Policy, Role, Version
+from app.records.organizations.rules import from_json, strictest, to_json
 
 organizations = Table(
     "organizations",
     metadata,
     Column("id", String(36), primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
-    Column("profile", String(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -38,8 +41,20 @@ memberships = Table(
     Column("organization_id", String(36), ForeignKey("organizations.id"), nullable=False),
     Column("role", String(16), nullable=False),
     Column("is_primary", Boolean, nullable=False),
+    Column("proposed_at", BigInteger),
     UniqueConstraint("person_id", "organization_id", name="uq_memberships_person_organization"),
     Index("ix_memberships_organization_id", "organization_id"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("organization_id", String(36), ForeignKey("organizations.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("made_by", String(255), nullable=False),
+    Column("holds_from", BigInteger, nullable=False),
 )
 
 
@@ -52,12 +67,43 @@ _ADD_FREE = {
     .returning(organizations.c.id),
 }
 
+_ADD_VERSION = {
+    "sqlite": sqlite.insert(policies)
+    .on_conflict_do_nothing(index_elements=["organization_id", "number"])
+    .returning(policies.c.number),
+    "postgresql": postgresql.insert(policies)
+    .on_conflict_do_nothing(index_elements=["organization_id", "number"])
+    .returning(policies.c.number),
+}
 
 _MEMBERSHIPS = Prepared(
-    select(organizations, memberships.c.role, memberships.c.is_primary)
+    select(organizations, memberships.c.role, memberships.c.is_primary, memberships.c.proposed_at)
     .join_from(memberships, organizations, memberships.c.organization_id == organizations.c.id)
     .where(memberships.c.person_id == bindparam("person_id"))
     .order_by(organizations.c.name)
+)
+_NEWER = policies.alias("newer")
+# the newest that holds: a later one replaces all before it, also one whose day has not come
+_HOLDS = (
+    select(func.max(_NEWER.c.number))
+    .where(_NEWER.c.organization_id == policies.c.organization_id, _NEWER.c.holds_from <= bindparam("now"))
+    .scalar_subquery()
+)
+_IN_FORCE = Prepared(
+    select(policies.c.body)
+    .join_from(
+        memberships,
+        policies,
+        and_(policies.c.organization_id == memberships.c.organization_id, policies.c.number == _HOLDS),
+        isouter=True,
+    )
+    .where(memberships.c.person_id == bindparam("person_id"), memberships.c.proposed_at.is_(None))
+    .order_by(memberships.c.is_primary.desc(), memberships.c.organization_id)
+)
+_OF_ORGANIZATION = (
+    select(policies)
+    .where(policies.c.organization_id == bindparam("organization_id"))
+    .order_by(policies.c.number.desc())
 )
 
 
@@ -73,7 +119,6 @@ def add(transaction: Transaction, organization: Organization) -> None:
         insert(organizations).values(
             id=organization.id,
             name=organization.name,
-            profile=organization.profile.value,
             created_at=organization.created_at,
         )
     )
@@ -82,7 +127,7 @@ def add(transaction: Transaction, organization: Organization) -> None:
 def add_if_free(transaction: Transaction, organization: Organization) -> bool:
     """Insert unless the name is taken; False where it was."""
     statement = _ADD_FREE[transaction.dialect.name]
-    values = {"id": organization.id, "name": organization.name, "profile": organization.profile.value}
+    values = {"id": organization.id, "name": organization.name}
     # the row that comes back, because the driver for PostgreSQL counts no rows of an INSERT
     return transaction.execute(statement, {**values, "created_at": organization.created_at}).first() is not None
 
@@ -94,17 +139,29 @@ def everyone(transaction: Transaction) -> tuple[Organization, ...]:
     )
 
 
-def join(transaction: Transaction, person_id: int, organization_id: str, role: Role, *, is_primary: bool) -> None:
-    """Make a person a member."""
+def join(
+    transaction: Transaction,
+    person_id: int,
+    organization_id: str,
+    role: Role,
+    *,
+    is_primary: bool,
+    proposed_at: int | None = None,
+) -> None:
+    """Make a person a member; with ``proposed_at`` not before they accept it (security rule 12)."""
     transaction.execute(
         insert(memberships).values(
-            person_id=person_id, organization_id=organization_id, role=role.value, is_primary=is_primary
+            person_id=person_id,
+            organization_id=organization_id,
+            role=role.value,
+            is_primary=is_primary,
+            proposed_at=proposed_at,
         )
     )
 
 
 def join_many(transaction: Transaction, members: Sequence[tuple[int, str, Role]]) -> None:
-    """Make people members of their first organization: person, organization, role."""
+    """Make people members of their first organization, which they need not accept: person, organization, role."""
     if members:
         names = ("person_id", "organization_id", "role", "is_primary")
         rows = [
@@ -114,11 +171,52 @@ def join_many(transaction: Transaction, members: Sequence[tuple[int, str, Role]]
         transaction.execute(insert(memberships), rows)
 
 
-def memberships_of(transaction: Transaction, person_id: int) -> tuple[tuple[Organization, Role, bool], ...]:
-    """A person's organizations with role and primary flag."""
+def memberships_of(transaction: Transaction, person_id: int) -> tuple[Membership, ...]:
+    """A person's organizations by name, those that wait to be accepted too."""
     rows = _MEMBERSHIPS.rows(transaction, {"person_id": person_id})
-    return tuple((_organization(row), Role(row.role), bool(row.is_primary)) for row in rows)
+    return tuple(Membership(_organization(row), Role(row.role), bool(row.is_primary), row.proposed_at) for row in rows)
+
+
+def policy_of_person(transaction: Transaction, person_id: int, now: int) -> Policy:
+    """What somebody meets at a moment: the strictest of the policies of their organizations."""
+    return strictest(policies_of_person(transaction, person_id, now))
+
+
+def policies_of_person(transaction: Transaction, person_id: int, now: int) -> tuple[Policy, ...]:
+    """The policies of somebody's organizations at a moment, the home organization's first."""
+    rows = _IN_FORCE.rows(transaction, {"person_id": person_id, "now": now})
+    return tuple(from_json(row.body) if row.body else STANDARD for row in rows)
+
+
+def versions(transaction: Transaction, organization_id: str) -> tuple[Version, ...]:
+    """All that an organization ever decided, newest first."""
+    rows = transaction.execute(_OF_ORGANIZATION, {"organization_id": organization_id})
+    return tuple(_version(row) for row in rows)
+
+
+def policy_of(transaction: Transaction, organization_id: str, now: int) -> Policy:
+    """What an organization has decided at a moment."""
+    held = (version for version in versions(transaction, organization_id) if version.holds_from <= now)
+    newest = next(held, None)
+    return newest.policy if newest else STANDARD
+
+
+def add_version(transaction: Transaction, version: Version) -> bool:
+    """Add what an organization decided; False where somebody else added that number meanwhile."""
+    values = {
+        "organization_id": version.organization_id,
+        "number": version.number,
+        "body": to_json(version.policy),
+        "made_at": version.made_at,
+        "made_by": version.made_by,
+        "holds_from": version.holds_from,
+    }
+    return transaction.execute(_ADD_VERSION[transaction.dialect.name], values).first() is not None
+
+
+def _version(row: Any) -> Version:
+    return Version(row.organization_id, row.number, from_json(row.body), row.made_at, row.made_by, row.holds_from)
 
 
 def _organization(row: Any) -> Organization:
-    return Organization(id=row.id, name=row.name, profile=Profile(row.profile), created_at=row.created_at)
+    return Organization(id=row.id, name=row.name, created_at=row.created_at)

@@ -12,12 +12,13 @@ from app.foundation.sql import Database
 from app.records.attempts.service import Tries
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
-from app.records.organizations.model import STANDARD, PasswordPolicy
+from app.records.organizations.model import PasswordPolicy
 from app.records.people import store as people
 from app.records.people.model import Contact, Person
 from tests.cast import add_person
 from tests.hands import HandClock, SeededChance
 
+DEFAULT = PasswordPolicy()
 FIRST = "correct horse battery staple"
 BLOCKLIST = Blocklist(ROOT / "config" / "blocklist.bin")
 
@@ -89,7 +90,7 @@ class House:
         """Whether that is Jane's password."""
         return self.passwords.check(self.record, typed)
 
-    def prepare(self, candidate: str, *, confirm: str | None = None, policy: PasswordPolicy = STANDARD) -> Prepared:
+    def prepare(self, candidate: str, *, confirm: str | None = None, policy: PasswordPolicy = DEFAULT) -> Prepared:
         """Prepare a new password for Jane as she is now."""
         with self.database.read() as looking:
             record = self.passwords.find(looking, self.jane.id)
@@ -118,7 +119,7 @@ class House:
             )
         return changed.told
 
-    def change(self, candidate: str, *, policy: PasswordPolicy = STANDARD) -> tuple[Contact, ...]:
+    def change(self, candidate: str, *, policy: PasswordPolicy = DEFAULT) -> tuple[Contact, ...]:
         """Prepare and set."""
         return self.set(self.prepare(candidate, policy=policy))
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from app.factors.password import rules
 from app.factors.password.model import Broken, Form, Rule, RuleKey
 from app.factors.password.rules import Unfit, context_words, explain, is_derived, judge, normalise, passwordrules
-from app.records.organizations.model import STANDARD, PasswordPolicy, strictest
+from app.records.organizations.model import PasswordPolicy
 
+DEFAULT = PasswordPolicy()
 GOOD = "correct horse battery staple"
 WORDS = context_words(
     user_id="jane.doe42",
@@ -30,7 +31,7 @@ def nothing_blocked(_: str) -> bool:
 def broken(
     candidate: str, confirm: str | None = None, *, blocked: Callable[[str], bool] = nothing_blocked
 ) -> list[RuleKey]:
-    found = judge(STANDARD, candidate, candidate if confirm is None else confirm, WORDS, blocked)
+    found = judge(DEFAULT, candidate, candidate if confirm is None else confirm, WORDS, blocked)
     return [one.rule for one in found]
 
 
@@ -268,7 +269,7 @@ def test_the_words_are_few_and_the_work_is_bounded():
 
 
 def test_all_broken_rules_are_named_at_once():
-    found = judge(STANDARD, "Keyturn1", "something else", WORDS, lambda _: True)
+    found = judge(DEFAULT, "Keyturn1", "something else", WORDS, lambda _: True)
 
     assert [one.rule for one in found] == [
         RuleKey.MIN_LENGTH,
@@ -301,7 +302,7 @@ typed = st.one_of(
 
 
 def test_the_page_lists_every_rule_of_the_policy_with_its_figures():
-    assert explain(STANDARD, WORDS) == (
+    assert explain(DEFAULT, WORDS) == (
         Rule(RuleKey.MIN_LENGTH, {"count": 12}, live=True),
         Rule(RuleKey.MAX_LENGTH, {"count": 256}, live=True),
         Rule(RuleKey.COMMON),
@@ -355,7 +356,7 @@ def test_a_candidate_that_satisfies_every_explained_rule_is_accepted_and_no_othe
 
 
 def test_the_attribute_for_password_managers_is_the_policys():
-    assert passwordrules(STANDARD) == "minlength: 12; maxlength: 256; allowed: ascii-printable;"
+    assert passwordrules(DEFAULT) == "minlength: 12; maxlength: 256; allowed: ascii-printable;"
     assert passwordrules(PasswordPolicy(15, 64)) == "minlength: 15; maxlength: 64; allowed: ascii-printable;"
 
 
@@ -369,30 +370,3 @@ def test_what_a_password_manager_generates_by_the_attribute_is_accepted(policy, 
     generated = data.draw(st.text(printable, min_size=size, max_size=size))
 
     assert judge(policy, generated, generated, WORDS, nothing_blocked) == ()
-
-
-# ---- policies
-
-
-def test_of_several_policies_the_strictest_of_each_rule_holds():
-    assert strictest([]) == STANDARD
-    assert strictest([PasswordPolicy(8, 256, 10), PasswordPolicy(15, 128, 0)]) == PasswordPolicy(15, 128, 10)
-
-
-@given(st.lists(policies, min_size=1, max_size=4), st.text(max_size=300))
-def test_what_the_strictest_policy_accepts_each_of_them_accepts(several, candidate):
-    try:
-        strict = judge(strictest(several), candidate, candidate, WORDS, nothing_blocked)
-    except Unfit:
-        return
-    each = [judge(policy, candidate, candidate, WORDS, nothing_blocked) for policy in several]
-    assert (strict == ()) == all(found == () for found in each)
-
-
-@pytest.mark.parametrize(
-    "outside",
-    [{"min_length": 7}, {"min_length": 65}, {"max_length": 63}, {"max_length": 257}, {"history": -1}, {"history": 25}],
-)
-def test_a_policy_outside_the_bounds_cannot_be_made(outside):
-    with pytest.raises(ValueError, match="password"):
-        PasswordPolicy(**outside)

@@ -69,6 +69,10 @@ _WORDS = {
 }
 
 
+# no release could set another profile than the standard one, and policies say it now
+_GONE = {("organizations", "profile")}
+
+
 def tables_of(database):
     found = MetaData()
     found.reflect(database.engine)
@@ -92,7 +96,11 @@ def filled(table, number):
 
 def rows_of(database, tables):
     with database.read() as looking:
-        return {table.name: sorted(looking.execute(select(*table.columns)).all(), key=repr) for table in tables}
+        return {table.name: sorted(looking.execute(select(*_staying(table))).all(), key=repr) for table in tables}
+
+
+def _staying(table):
+    return [column for column in table.columns if (table.name, column.name) not in _GONE]
 
 
 @pytest.fixture

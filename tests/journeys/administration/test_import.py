@@ -51,9 +51,10 @@ def test_a_row_makes_a_person_with_a_home(house):
     jane = person(house, "jane")
     assert (jane.user_id, jane.name, jane.created_at) == ("Jane", "Jane Müller", house.clock.now())
     with house.database.read() as looking:
-        ((home, role, is_primary),) = organizations.memberships_of(looking, jane.id)
-    assert (home.name, role, is_primary) == ("default", Role.SUPPORT, True)
-    assert home.id == jane.home_organization
+        (held,) = organizations.memberships_of(looking, jane.id)
+    assert (held.organization.name, held.role, held.is_primary) == ("default", Role.SUPPORT, True)
+    assert held.proposed_at is None
+    assert held.organization.id == jane.home_organization
 
 
 def test_verified_contacts_count_at_once_and_others_not_at_all(house):

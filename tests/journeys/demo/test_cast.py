@@ -83,8 +83,8 @@ def test_everybody_is_there_with_the_password_that_is_told(stage):
         assert person.name == role.name
         with stage.database.read() as looking:
             record = stage.passwords.find(looking, person.id)
-            ((_, held, _),) = organizations.memberships_of(looking, person.id)
-        assert held.value == role.role
+            (held,) = organizations.memberships_of(looking, person.id)
+        assert held.role.value == role.role
         if role.invited:
             assert record is None
             continue

@@ -13,7 +13,7 @@ from app.journeys.diagnosis.model import Check, Facts, Level
 from app.journeys.diagnosis.rules import deviations, worst
 from app.journeys.diagnosis.service import Diagnosis
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Organization, Profile
+from app.records.organizations.model import PRESETS, Organization, Profile, Version
 from tests.hands import START, HandClock
 
 WORST = Facts(
@@ -64,7 +64,8 @@ def test_profiles_are_read_where_there_is_a_database(diagnosis, tmp_path):
     database = Database(f"sqlite:///{tmp_path / 'keyturn.sqlite'}")
     migrate(database)
     with database.begin() as transaction:
-        organizations.add(transaction, Organization("1", "acme", Profile.CLASSIC, START))
+        organizations.add(transaction, Organization("1", "acme", START))
+        organizations.add_version(transaction, Version("1", 1, PRESETS[Profile.CLASSIC], START, "operator", START))
     database.close()
     assert diagnosis.profiles() == {"acme": "classic"}
     assert "classic" in {deviation.key for deviation in diagnosis.deviations()}

@@ -81,9 +81,7 @@ class House:
         self.outbox = Outbox(self.keyring, self.chance, "keyturn.example.org")
         now = self.clock.now()
         with self.database.begin() as transaction:
-            transaction.execute(
-                insert(organizations).values(id="o", name="default", profile="standard", created_at=now)
-            )
+            transaction.execute(insert(organizations).values(id="o", name="default", created_at=now))
             person = Person(0, "jane", "jane", "Jane", "Doe", Status.ACTIVE, "s", "en", "o", now)
             self.jane = people.add(transaction, person)
         self.phone = self.contact(Channel.SMS, NUMBER)

@@ -1,0 +1,132 @@
+"""The strictest of several policies, and a policy as JSON."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from app.records.organizations.model import (
+    STANDARD,
+    LockoutPolicy,
+    OnFailures,
+    Opening,
+    PasswordPolicy,
+    PinPolicy,
+    Policy,
+    Profile,
+    Proof,
+    RecoveryPolicy,
+    SessionPolicy,
+    SupportLine,
+    SupportPolicy,
+)
+
+_T = TypeVar("_T")
+
+
+def strictest(policies: Sequence[Policy]) -> Policy:
+    """What a person in several organizations meets: of each rule the strictest (product.md section 6).
+
+    The home organization's stands first: its order of proofs and its support hold, and its proofs where the several
+    policies leave none in common (security rule 12; ``strands`` says so).
+    """
+    if len(policies) < 2:
+        return policies[0] if policies else STANDARD
+    home = policies[0]
+    passwords = [policy.password for policy in policies]
+    return Policy(
+        profile=Profile.CLASSIC if all(p.profile is Profile.CLASSIC for p in policies) else Profile.STANDARD,
+        password=PasswordPolicy(
+            min_length=max(one.min_length for one in passwords),
+            max_length=min(one.max_length for one in passwords),
+            classes=max(one.classes for one in passwords),
+            history=max(one.history for one in passwords),
+            min_age_hours=_youngest(passwords),
+            max_age_days=_least_but_0(one.max_age_days for one in passwords),
+            min_strength=max(one.min_strength for one in passwords),
+            context_words=tuple(dict.fromkeys(word for one in passwords for word in one.context_words))[:32],
+        ),
+        lockout=_lockout([policy.lockout for policy in policies]),
+        recovery=RecoveryPolicy(
+            first=_common(policies, lambda policy: policy.recovery.first),
+            second=_common(policies, lambda policy: policy.recovery.second),
+        ),
+        pin=PinPolicy(
+            sms_digits=max(policy.pin.sms_digits for policy in policies),
+            email_digits=max(policy.pin.email_digits for policy in policies),
+            sms_minutes=min(policy.pin.sms_minutes for policy in policies),
+            email_minutes=min(policy.pin.email_minutes for policy in policies),
+            tries=min(policy.pin.tries for policy in policies),
+        ),
+        session=SessionPolicy(
+            idle_minutes=min(policy.session.idle_minutes for policy in policies),
+            hours=min(policy.session.hours for policy in policies),
+        ),
+        sms_countries=_common([p for p in policies if p.sms_countries] or [home], lambda policy: policy.sms_countries),
+        support=home.support,
+        # AuthenticateUser asks each organization; the length that it needs is in ``password`` already
+        authenticate_user=all(policy.authenticate_user for policy in policies),
+    )
+
+
+def strands(policies: Sequence[Policy]) -> bool:
+    """Whether several policies leave no way to recover in common, so that the home organization's holds."""
+    firsts = set.intersection(*(set(policy.recovery.first) for policy in policies)) if policies else {Proof.APP}
+    seconds = set.intersection(*(set(policy.recovery.second) for policy in policies)) if policies else {Proof.SMS}
+    return not firsts or not seconds
+
+
+def _common(policies: Sequence[Policy], part: Callable[[Policy], tuple[_T, ...]]) -> tuple[_T, ...]:
+    first = part(policies[0])
+    return tuple(one for one in first if all(one in part(policy) for policy in policies)) or first
+
+
+def _least_but_0(numbers: Iterable[int]) -> int:
+    return min((number for number in numbers if number), default=0)
+
+
+def _youngest(passwords: Sequence[PasswordPolicy]) -> int:
+    """The longest least age, as long as another organization does not want the password changed before."""
+    most = _least_but_0(one.max_age_days for one in passwords)
+    longest = max(one.min_age_hours for one in passwords)
+    return min(longest, most * 24 - 1) if most else longest
+
+
+def _lockout(several: Sequence[LockoutPolicy]) -> LockoutPolicy:
+    worst = max((one.on_failures for one in several), key=tuple(OnFailures).index)
+    these = [one for one in several if one.on_failures is worst]
+    return LockoutPolicy(
+        on_failures=worst,
+        after=min(one.after for one in these),
+        minutes=0 if any(one.minutes == 0 for one in these) else max(one.minutes for one in these),
+    )
+
+
+def to_json(policy: Policy) -> str:
+    """One line of JSON, always the same for the same policy."""
+    return json.dumps(asdict(policy), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1_024)
+def from_json(text: str) -> Policy:
+    """The inverse of ``to_json``. What a newer version added has its default. Raises BadPolicy."""
+    value: dict[str, Any] = json.loads(text)
+    support, lockout, recovery = value["support"], value["lockout"], value["recovery"]
+    password = {**value["password"], "context_words": tuple(value["password"]["context_words"])}
+    return Policy(
+        profile=Profile(value["profile"]),
+        password=PasswordPolicy(**password),
+        lockout=LockoutPolicy(**{**lockout, "on_failures": OnFailures(lockout["on_failures"])}),
+        recovery=RecoveryPolicy(**{key: tuple(Proof(one) for one in those) for key, those in recovery.items()}),
+        pin=PinPolicy(**value["pin"]),
+        session=SessionPolicy(**value["session"]),
+        sms_countries=tuple(value["sms_countries"]),
+        support=SupportPolicy(
+            lines=tuple(SupportLine(**line) for line in support["lines"]),
+            time_zone=support["time_zone"],
+            openings=tuple(Opening(**opening) for opening in support["openings"]),
+            closed_on=tuple(support["closed_on"]),
+        ),
+        authenticate_user=value["authenticate_user"],
+    )
