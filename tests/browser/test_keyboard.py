@@ -53,7 +53,7 @@ def reach(page: Page, wanted: Locator) -> None:
 
 
 def around(page: Page, key: str) -> list[str]:
-    """Every stop on the way once around the page, beginning with the portal's name, which is the first on each."""
+    """Every stop on the way once around the page, beginning with the link past the top, the first on each."""
     stops: list[str] = []
     for _ in range(_MOST):
         name = stop(page, key)
@@ -62,7 +62,7 @@ def around(page: Page, key: str) -> list[str]:
         if not stops:
             page.evaluate("window.firstStop = document.activeElement")
         elif page.evaluate("document.activeElement === window.firstStop"):
-            top = stops.index("a Keyturn")
+            top = stops.index("a Skip to the content")
             return stops[top:] + stops[:top]
         stops.append(name)
     raise AssertionError(f"there is no way out: {stops}")
@@ -75,6 +75,20 @@ def paste(page: Page, field: Locator, text: str) -> None:
     page.keyboard.press("Control+A")
     page.keyboard.press("Control+V")
     expect(field).to_have_value(text)
+
+
+def test_the_first_stop_leads_past_the_top_of_the_page(visitor: Visitor) -> None:
+    """WCAG 2.2, 2.4.1; it is there for those who need it, and seen by nobody else."""
+    visitor.go("/recovery/other-ways")
+    skip = visitor.page.get_by_role("link", name="Skip to the content")
+    box = skip.bounding_box()
+    assert box
+    assert box["width"] <= 1
+    assert stop(visitor.page) == "a Skip to the content"
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("#content")).to_be_focused()
+    visitor.page.keyboard.press("Tab")
+    assert visitor.page.evaluate("document.querySelector('#content').contains(document.activeElement)")
 
 
 def test_a_password_is_recovered_with_keys_alone(visitor: Visitor, house: House) -> None:

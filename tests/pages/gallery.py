@@ -274,8 +274,9 @@ _WRONG = Refused(Code.PASSWORD_RULES, "new_password", {"broken": _ALL_BROKEN[:1]
 
 _NOW = 1_790_000_000
 _SIGNED = {
-    "signed": {"user_id": "jane", "idle_in": 900},
+    "signed": {"user_id": "jane", "idle_in": 900, "role": "member"},
     "idle_at": datetime.fromtimestamp(_NOW + 900, UTC),
+    "done": None,
     "errors": {},
 }
 _REMEDIES = {"recovery_codes": "/authenticators/recovery-codes", "email": "/authenticators/email/new"}
@@ -476,6 +477,7 @@ CASES: dict[str, Case] = {
     "sessions-missing": _signed("sessions", 422, page=_sessions_page(), done="", **_one(Code.MISSING, "name")),
     "409-ended": _refusal(409, Code.NOTHING_TO_END, due="/sessions"),
     "sign-in": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in"),
+    "sign-in-ended": Case("signin/user_id.html", {"user_id": "", "errors": {}, "ended": True}, path="/sign-in"),
     "sign-in-missing": Case("signin/user_id.html", {"user_id": "", **_one(Code.MISSING, "user_id")}, 422, "/sign-in"),
     "sign-in-demo": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in", demo=True),
     "password": Case("signin/password.html", {"user_id": "jane", "errors": {}}, path="/sign-in/password"),

@@ -16,6 +16,7 @@ LANGUAGE = "keyturn-language"
 SESSION = "keyturn-session"
 KNOWN = "keyturn-known"
 NEXT = "keyturn-next"  # the page that somebody asked for before signing in
+DONE = "keyturn-done"  # what the page before this one did, told once
 ENROLL = "keyturn-enroll"  # when the key of a new app was shown, sealed
 TASK = "keyturn-task"  # a flow that a signed-in page began: a new contact, a fresh proof
 

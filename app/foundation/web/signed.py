@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from flask import Response
 
 from app.foundation.refusals import Refusal
-from app.foundation.web.application import show
+from app.foundation.web.application import go_to, show
+from app.foundation.web.browser import DONE, clear_cookie, read_cookie
 
 
 class SignedIn(Protocol):
@@ -32,6 +33,15 @@ class SignedIn(Protocol):
 def render_signed(
     template: str, present: SignedIn, context: dict[str, Any], refusal: Refusal | None = None
 ) -> Response:
-    """A page in the frame, as it is or with what was wrong."""
-    framed = {"signed": present, "idle_at": datetime.fromtimestamp(present.idle_at, UTC), **context}
-    return show(template, framed, refusal)
+    """A page in the frame, as it is or with what was wrong; and what was done on the page before, once."""
+    done = read_cookie(DONE)
+    framed = {"signed": present, "idle_at": datetime.fromtimestamp(present.idle_at, UTC), "done": done, **context}
+    response = show(template, framed, refusal)
+    if done:
+        clear_cookie(response, DONE)
+    return response
+
+
+def done_at(path: str, what: str) -> Response:
+    """On to a page that says once what was done. ``what`` has its words in templates/_done.html."""
+    return go_to(path, DONE, what)

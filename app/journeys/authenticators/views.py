@@ -8,7 +8,7 @@ from app.foundation.refusals import Code, Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, visit
 from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.pages import opens
-from app.foundation.web.signed import render_signed
+from app.foundation.web.signed import done_at, render_signed
 from app.journeys.authenticators.forms import ChangePasswordForm, ExtendForm, SessionsForm
 from app.journeys.authenticators.model import Action, Overview
 from app.journeys.authenticators.service import CHANGE_PASSWORD, HOME, Authenticators, OwnSessions
@@ -16,7 +16,6 @@ from app.steps.presence import Presence, Present
 from app.steps.readiness import REMEDIES
 
 _PASSWORD_PAGE = f"{HOME}/password"
-_DONE = frozenset({"password", "session", "sessions", "browser"})  # templates have a sentence for each
 _MOST_PAGES = 1_000
 _REHEARSAL = "/rehearsal"
 # what can be added: shown where this portal has the page
@@ -39,7 +38,7 @@ def blueprint(authenticators: Authenticators, presence: Presence) -> Blueprint:
     def overview() -> Response:
         here = present()
         page = _with_pages_that_exist(authenticators.overview(here))
-        context = {"page": page, "add": _existing(_ADD), "remedies": _remedies(), "done": _done()}
+        context = {"page": page, "add": _existing(_ADD), "remedies": _remedies()}
         context["rehearse"] = _REHEARSAL if opens(_REHEARSAL) else ""
         return render_signed("authenticators/overview.html", here, context)
 
@@ -66,7 +65,7 @@ def blueprint(authenticators: Authenticators, presence: Presence) -> Blueprint:
             )
         except (Wrong, Throttled) as refusal:
             return _password_page(here, refusal, everywhere=everywhere)
-        return go_to(f"{HOME}?done=password")
+        return done_at(HOME, "password")
 
     @doors.get("/.well-known/change-password")
     def well_known() -> Response:
@@ -96,7 +95,7 @@ def sessions_blueprint(own_sessions: OwnSessions, presence: Presence) -> Bluepri
         return _page(presence.present(read_cookie(SESSION), visit()))
 
     def _page(here: Present, refusal: Refusal | None = None) -> Response:
-        context = {"page": own_sessions.page(visit(), here), "done": _done()}
+        context = {"page": own_sessions.page(visit(), here)}
         return render_signed("authenticators/sessions.html", here, context, refusal)
 
     @doors.post("/sessions")
@@ -105,13 +104,13 @@ def sessions_blueprint(own_sessions: OwnSessions, presence: Presence) -> Bluepri
         here = presence.full(read_cookie(SESSION), visit())
         if name := form.text("name"):
             own_sessions.end(visit(), here, name)
-            return go_to("/sessions?done=session")
+            return done_at("/sessions", "session")
         if form.text("all"):
             own_sessions.end_others(visit(), here)
-            return go_to("/sessions?done=sessions")
+            return done_at("/sessions", "sessions")
         if known := form.text("forget"):
             own_sessions.forget(visit(), here, known)
-            return go_to("/sessions?done=browser")
+            return done_at("/sessions", "browser")
         return _page(here, Wrong(Code.MISSING, field="name"))
 
     @doors.post("/sessions/extend")
@@ -121,12 +120,6 @@ def sessions_blueprint(own_sessions: OwnSessions, presence: Presence) -> Bluepri
         return jsonify(idle_in=presence.present(read_cookie(SESSION), visit()).idle_in)
 
     return doors
-
-
-def _done() -> str:
-    """What the page before did, as one of a few names: nothing of the address is shown."""
-    done = request.args.get("done", "")
-    return done if done in _DONE else ""
 
 
 def _page_number() -> int:

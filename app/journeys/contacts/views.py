@@ -10,7 +10,7 @@ from app.foundation.visit import Visit
 from app.foundation.web.application import go_to, show, visit
 from app.foundation.web.browser import SESSION, TASK, clear_cookie, read_cookie
 from app.foundation.web.shape import EverywhereForm, Form, PinForm
-from app.foundation.web.signed import render_signed
+from app.foundation.web.signed import done_at, render_signed
 from app.journeys.contacts.flow import COURSES, HOME, State
 from app.journeys.contacts.forms import EmailForm, PhoneForm
 from app.journeys.contacts.model import ChangePage
@@ -95,7 +95,7 @@ def _confirming(doors: Blueprint, kind: _Kind, contacts: Contacts) -> None:
             contacts.confirm(visit(), read_cookie(SESSION), read_cookie(TASK), kind.channel, typed)
         except (Wrong, Throttled) as refusal:
             return _page(refusal)
-        response = go_to(HOME)
+        response = done_at(HOME, f"{kind.name}_new")
         clear_cookie(response, TASK)
         return response
 
@@ -141,4 +141,4 @@ def _changing(doors: Blueprint, kind: _Kind, verb: str, look: _Look, change: _Ch
             return _page(contact_id, refusal)
         if not done:
             abort(404)
-        return go_to(HOME)
+        return done_at(HOME, f"{kind.name}_{verb}")

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, abort, request
 from app.factors.totp.model import AppState
 from app.factors.totp.rules import KEY_LIFE, LABEL_MAX
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import go_to, visit
+from app.foundation.web.application import visit
 from app.foundation.web.browser import ENROLL, SESSION, clear_cookie, read_cookie, write_cookie
-from app.foundation.web.signed import render_signed
+from app.foundation.web.signed import done_at, render_signed
 from app.journeys.enrollment.forms import LabelForm, NewAppForm, PutAwayForm, TwoCodesForm
 from app.journeys.enrollment.model import Boxes, NoSuchAppError
 from app.journeys.enrollment.service import HOME, Enrollment, OwnApps
@@ -61,7 +61,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
             )
         except (Wrong, Throttled) as refusal:
             return _new_page(present, refusal, label, replacing=replacing)
-        response = go_to(confirmed.next)
+        response = done_at(confirmed.next, "app_new")
         clear_cookie(response, ENROLL)
         return response
 
@@ -84,7 +84,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
                 own.rename(visit(), present, app_id, label)
         except Wrong as refusal:
             return _page("rename", app_id, present, refusal, label[:LABEL_MAX])
-        return go_to(HOME)
+        return done_at(HOME, "app_rename")
 
     @doors.get("/authenticators/app/<app_id>/synchronize")
     def synchronize_page(app_id: str) -> Response:
@@ -99,7 +99,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
                 own.synchronize(visit(), present, app_id, form.text("code_1"), form.text("code_2"))
         except (Wrong, Throttled) as refusal:
             return _page("synchronize", app_id, present, refusal)
-        return go_to(HOME)
+        return done_at(HOME, "app_synchronize")
 
     def press(name: str, deed: Callable[..., None]) -> None:
         """A page that asks, and the button that does it; where an app is put away, with two boxes."""
@@ -113,7 +113,7 @@ def blueprint(enrollment: Enrollment, own: OwnApps, presence: Presence, qr: Call
             boxes = Boxes(everywhere=bool(form.text("everywhere")), stolen=bool(form.text("stolen")))
             with _own_alone():
                 deed(visit(), present, app_id, boxes)
-            return go_to(HOME)
+            return done_at(HOME, f"app_{name}")
 
         doors.add_url_rule(f"/authenticators/app/<app_id>/{name}", f"{name}_page", ask, methods=["GET"])
         doors.add_url_rule(f"/authenticators/app/<app_id>/{name}", name, do, methods=["POST"])

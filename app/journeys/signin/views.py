@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify
 from app.factors.pin.model import PinPage
 from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
 from app.foundation.web.application import go_on, go_to, show, visit
-from app.foundation.web.browser import KNOWN, SESSION, SIGN_IN, TASK, clear_cookie, read_cookie, write_cookie
+from app.foundation.web.browser import KNOWN, NEXT, SESSION, SIGN_IN, TASK, clear_cookie, read_cookie, write_cookie
 from app.foundation.web.shape import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, UserIdForm
 from app.journeys.signin.flow import COURSE, STEP_UP, State
 from app.journeys.signin.model import Ended
@@ -45,7 +45,9 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
 
     @doors.get("/sign-in")
     def user_id_page() -> Response:
-        return show("signin/user_id.html", {"user_id": ""})
+        # whoever is signed in is led on from every page that leads here, so with both cookies a session has ended
+        ended = bool(read_cookie(NEXT) and read_cookie(SESSION))
+        return show("signin/user_id.html", {"user_id": "", "ended": ended})
 
     @doors.post("/sign-in")
     def begin() -> Response:

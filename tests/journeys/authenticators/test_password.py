@@ -9,7 +9,7 @@ from tests.journeys.authenticators.conftest import EMAIL, PHONE
 from tests.portal import NEW_PASSWORD, PASSWORD
 
 PAGE = "/authenticators/password"
-DONE = "/authenticators?done=password"
+DONE = "/authenticators"
 
 
 def change(browser, *, current=PASSWORD, new=NEW_PASSWORD, confirm=None, everywhere=True, **fields):

@@ -46,8 +46,9 @@ def test_the_list_says_where_somebody_is_signed_in_and_which_is_this_one(one_por
 def test_one_can_be_ended(one_portal, jane, browser, other):
     page = browser.get(LIST).text
     answer = browser.post(LIST, name=name_of_other(page))
-    assert answer.location == "/sessions?done=session"
+    assert answer.location == LIST
     assert "The session was ended." in browser.get(answer.location).text
+    assert "The session was ended." not in browser.get(answer.location).text  # it is told once
     assert other.get("/authenticators").location == "/sign-in"
     assert browser.get("/authenticators").status_code == 200
     assert behind.happened(one_portal, jane.id, "session_ended") == 1
@@ -64,7 +65,7 @@ def test_one_that_has_ended_is_not_ended_again(one_portal, jane, browser, other)
 
 def test_all_others_can_be_ended_at_once(one_portal, jane, browser, other):
     browser.get(LIST)
-    assert browser.post(LIST, all="yes").location == "/sessions?done=sessions"
+    assert browser.post(LIST, all="yes").location == LIST
     assert other.get("/authenticators").location == "/sign-in"
     assert len(behind.sessions(one_portal, jane.id)) == 1
     browser.get(LIST)
@@ -85,7 +86,7 @@ def test_a_known_browser_can_be_forgotten(one_portal, jane, browser, other):
     page = browser.get(LIST).text
     assert len(names(page, "known")) == 2
     name = name_of_other(page, "known")
-    assert browser.post(LIST, forget=name).location == "/sessions?done=browser"
+    assert browser.post(LIST, forget=name).location == LIST
     page = browser.get(LIST).text
     assert name not in names(page, "known")
     assert behind.happened(one_portal, jane.id, "browser_forgotten") == 1
@@ -189,3 +190,15 @@ def test_whoever_puts_a_lost_phone_away_signs_out_those_who_are_signed_in_by_it(
     assert browser.post(path, everywhere="yes").location == "/authenticators"
     assert other.get("/profile").location == "/sign-in"
     assert browser.get("/profile").status_code == 200
+
+
+def test_whoever_comes_back_too_late_is_told_why_and_led_on_where_they_were(one_portal, browser):
+    said = "You are no longer signed in"
+    assert said not in one_portal.browser().get("/sign-in").text
+    one_portal.base.clock.advance(901)
+    assert browser.get(LIST).location == "/sign-in"
+    assert said in browser.get("/sign-in").text
+    assert browser.sign_in(one_portal, "jane").location == LIST
+    browser.get(LIST)
+    browser.post("/sign-out")
+    assert said not in browser.get("/sign-in").text
