@@ -22,7 +22,7 @@ from app.foundation.keyfile import keys_of
 from app.foundation.metrics import Metrics
 from app.foundation.refusals import StoreAway
 from app.foundation.secretbox import Keyring
-from app.foundation.settings import ROOT, BadSetting, Settings
+from app.foundation.settings import EVERYWHERE, ROOT, BadSetting, Settings
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Database, Transaction, installation
 from app.foundation.web import application
@@ -55,11 +55,13 @@ from app.records.attempts.service import AddressLimits, Tries
 from app.records.cases.service import UndoLinks
 from app.records.delivery import channels
 from app.records.delivery.channels.letters import Letters
-from app.records.delivery.model import Destination
+from app.records.delivery.channels.sms_twilio import millionths
+from app.records.delivery.model import Caps, Destination
 from app.records.delivery.outbox import Outbox
-from app.records.delivery.service import Callbacks
+from app.records.delivery.service import Callbacks, Prices, SmsGuard, SmsGuardMeans
 from app.records.delivery.worker import Worker
 from app.records.flows.service import Flows
+from app.records.organizations import store as organizations
 from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.app_code import AppCodes
@@ -171,14 +173,8 @@ def admit(base: Foundation) -> None:
 def build_means(base: Foundation) -> Means:
     """The records and factors."""
     settings = base.settings
-    tries = Tries(
-        base.database,
-        base.ephemeral,
-        base.keyring,
-        base.clock,
-        stranger_failures_per_day=settings.limit_stranger_failures_per_day,
-    )
-    outbox = Outbox(base.keyring, base.chance, settings.host)
+    tries = _tries(base)
+    outbox = Outbox(base.keyring, base.chance, settings.host, home_of)
     undo = UndoLinks(chance=base.chance, public_url=settings.public_url)
     return Means(
         tries=tries,
@@ -192,7 +188,14 @@ def build_means(base: Foundation) -> Means:
         outbox=outbox,
         undo=undo,
         apps=AuthenticatorApps(base.keyring, base.chance),
-        pins=Pins(base.keyring, base.chance, outbox, tries, messages_per_hour=settings.limit_messages_per_hour),
+        pins=Pins(
+            base.keyring,
+            base.chance,
+            outbox,
+            tries,
+            messages_per_hour=settings.limit_messages_per_hour,
+            sms=build_guard(base, tries),
+        ),
         passwords=Passwords(
             database=base.database,
             hasher=base.hasher,
@@ -206,6 +209,54 @@ def build_means(base: Foundation) -> Means:
         ),
         codes=RecoveryCodes(base.hasher, base.keyring, base.chance),
     )
+
+
+def _tries(base: Foundation) -> Tries:
+    return Tries(
+        base.database,
+        base.ephemeral,
+        base.keyring,
+        base.clock,
+        stranger_failures_per_day=base.settings.limit_stranger_failures_per_day,
+    )
+
+
+def build_guard(base: Foundation, tries: Tries) -> SmsGuard:
+    """What lets SMS leave."""
+    settings = base.settings
+    return SmsGuard(
+        SmsGuardMeans(
+            keyring=base.keyring,
+            countries=None if EVERYWHERE in settings.sms_countries else settings.sms_countries,
+            caps=Caps(
+                per_day=settings.limit_sms_per_day,
+                per_organization=settings.limit_sms_per_organization,
+                per_prefix=settings.limit_sms_per_prefix,
+                notices_per_day=settings.limit_sms_notices_per_day,
+                floor=settings.sms_verified_floor,
+                sample=settings.sms_verified_sample,
+            ),
+            prices=Prices(
+                settings.sms_currency,
+                millionths(settings.sms_price) or 0,
+                {country: millionths(price) or 0 for country, price in settings.sms_prices.items()},
+            ),
+            hold=tries.hold_messages,
+            home=home_of,
+            countries_of=sms_countries_of,
+        )
+    )
+
+
+def home_of(transaction: Transaction, person_id: int) -> str | None:
+    """The home organization of a person, None for nobody."""
+    person = people.get(transaction, person_id)
+    return person.home_organization if person else None
+
+
+def sms_countries_of(transaction: Transaction, person_id: int, now: int) -> tuple[str, ...] | None:
+    """Where the policy that somebody meets lets SMS go; None where it leaves that to the settings."""
+    return organizations.policy_of_person(transaction, person_id, now).sms_countries or None
 
 
 def build_steps(base: Foundation, means: Means) -> Steps:
@@ -483,6 +534,8 @@ def build_worker(base: Foundation) -> Worker:
         channels=channels.build(base.settings, base.clock, inbox=inbox),
         letters=Letters(base.settings),
         lookup=destination,
+        gate=build_guard(base, _tries(base)).gate,
+        currency=base.settings.sms_currency,
     )
 
 

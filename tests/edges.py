@@ -133,6 +133,8 @@ class _Posted:
     status: str = "queued"
     error_code: int | None = None
     asked: int = 0
+    price: str | None = None
+    unit: str | None = None
 
 
 class Phone:
@@ -181,9 +183,12 @@ class Phone:
         with self.lock:
             self._plan.extend(answers)
 
-    def tell(self, sid: str, status: str, error_code: int | None = None) -> None:
+    def tell(
+        self, sid: str, status: str, error_code: int | None = None, *, price: str | None = None, unit: str | None = None
+    ) -> None:
         """What a look at this message will say from now on."""
         with self.lock:
+            self._posted[sid].price, self._posted[sid].unit = price, unit
             self._posted[sid].status, self._posted[sid].error_code = status, error_code
 
     def asked(self, sid: str) -> int:
@@ -264,6 +269,7 @@ class _Messages(BaseHTTPRequestHandler):
             self._reply(404, _error(404, 20404))
             return
         body = {"sid": found["sid"], "status": posted.status, "error_code": posted.error_code}
+        body |= {"price": posted.price, "price_unit": posted.unit}
         self._reply(200, json.dumps(body).encode())
 
     def _user(self) -> str:

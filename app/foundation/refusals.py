@@ -33,6 +33,7 @@ class Code(StrEnum):
     CONTACT_THERE = "contact_there"
     TOO_MANY_CONTACTS = "too_many_contacts"
     LAST_CONTACT = "last_contact"
+    SMS_COUNTRY = "sms_country"
     # not theirs: 403
     NOT_STAFF = "not_staff"
     # out of order: 409, with the step that is due
@@ -61,6 +62,7 @@ class Code(StrEnum):
     TOO_SOON = "too_soon"
     TOO_MANY_MESSAGES = "too_many_messages"
     NO_CHANNEL = "no_channel"
+    SMS_RESTS = "sms_rests"  # a budget is used up, or too few of the PINs that were sent are typed
     TOO_MANY_CANDIDATES = "too_many_candidates"
     SPRAYING = "spraying"
     # away or busy: 503 with Retry-After

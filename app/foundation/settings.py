@@ -14,6 +14,7 @@ import tomllib
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,13 @@ SECRETS = frozenset(
         "METRICS_TOKEN",
     }
 )
+
+
+_OECD_AND_EEA = (
+    "AT AU BE BG CA CH CL CO CR CY CZ DE DK EE ES FI FR GB GR HR HU IE IL IS IT JP KR LI LT LU LV MT MX NL NO NZ PL PT "
+    "RO SE SI SK TR US"
+)
+EVERYWHERE = "ALL"
 
 
 class BadSetting(Exception):
@@ -68,6 +76,16 @@ class Settings:
     limit_tries_per_address: int = 300
     limit_messages_per_hour: int = 1_000
     limit_stranger_failures_per_day: int = 3_000
+    limit_sms_per_day: int = 2_000
+    limit_sms_per_organization: int = 1_000
+    limit_sms_per_prefix: int = 100
+    limit_sms_notices_per_day: int = 2_000
+    sms_countries: frozenset[str] = frozenset(re.findall(r"[A-Z]+", _OECD_AND_EEA))  # {"ALL"}: everywhere
+    sms_verified_floor: int = 20  # percent
+    sms_verified_sample: int = 50
+    sms_currency: str = "USD"
+    sms_price: Decimal = Decimal("0.08")
+    sms_prices: Mapping[str, Decimal] = field(default_factory=dict)  # by country
     brand_name: str = "Keyturn"
     brand_colour: str = "#1f4e8c"
     support_phone: str = ""
@@ -246,6 +264,35 @@ def _networks(value: Any) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network
         raise ValueError("must be addresses or networks such as 10.0.0.0/8") from None
 
 
+def _countries(value: Any) -> frozenset[str]:
+    parts = value if isinstance(value, list) else _text(value).replace(",", " ").split()
+    codes = frozenset(str(part).upper() for part in parts)
+    if codes == {EVERYWHERE}:
+        return codes
+    if not codes:
+        raise ValueError("must not be empty; without TWILIO_… no SMS is sent at all")
+    if not all(re.fullmatch(r"[A-Z]{2}", code) for code in codes):
+        raise ValueError("must be countries by ISO 3166 such as DE, AT, or ALL")
+    return codes
+
+
+def _price(value: Any) -> Decimal:
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text):
+        raise ValueError("must be a price from 0 to 99.999999, such as 0.075")
+    return Decimal(text)
+
+
+def _prices(value: Any) -> dict[str, Decimal]:
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    else:
+        pairs = [part.partition("=")[::2] for part in _text(value).replace(",", " ").split()]
+    if not all(re.fullmatch(r"[A-Z]{2}", str(country)) for country, _ in pairs):
+        raise ValueError("must be prices by country such as DE=0.075 US=0.0083")
+    return {str(country): _price(price) for country, price in pairs}
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "state_dir": _folder,
     "secret_keys": parse_keys,
@@ -255,6 +302,16 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "limit_tries_per_address": _whole(1, 100_000),
     "limit_messages_per_hour": _whole(1, 1_000_000),
     "limit_stranger_failures_per_day": _whole(1, 3_000),
+    "limit_sms_per_day": _whole(1, 100_000),
+    "limit_sms_per_organization": _whole(1, 100_000),
+    "limit_sms_per_prefix": _whole(1, 10_000),
+    "limit_sms_notices_per_day": _whole(1, 100_000),
+    "sms_countries": _countries,
+    "sms_verified_floor": _whole(0, 90),
+    "sms_verified_sample": _whole(5, 1_000),
+    "sms_currency": _needed(_matching(r"[A-Z]{3}", "a currency by ISO 4217 such as USD")),
+    "sms_price": _price,
+    "sms_prices": _prices,
     "argon2_memory_kib": _whole(7_168, 4_194_304),
     "argon2_passes": _whole(1, 100),
     "hashing_slots": _whole(0, 64),

@@ -17,6 +17,7 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.delivery.model import State as Delivery
 from app.records.delivery.outbox import Outbox
+from app.records.delivery.service import NO_SMS
 from app.records.flows.model import CLOSED, Course, Flow, Held
 from app.records.flows.service import Flows
 from app.records.people import store as people
@@ -73,6 +74,7 @@ class PinStep:
         """Queue the first PIN with the caller's transaction; returns the notes that the flow needs in this state.
 
         Where none can be sent the notes say why, and the page offers what else there is.
+        Where the guard refuses an SMS, that is e-mail, as where sending fails.
         """
         now = self._means.clock.now()
         contacts = self._contacts(transaction, person, flow, now)
@@ -82,13 +84,14 @@ class PinStep:
         try:
             with savepoint(transaction):
                 return self.first_to(transaction, visit, flow, person, wanted[0])
-        except Throttled as throttled:
-            return _notes(None, throttled.code.value)
+        except (Throttled, Wrong) as refused:
+            self._tell_unsent(transaction, visit, flow, wanted[0], refused, now)
+            return _notes(None, refused.code.value, without_sms=refused.code in NO_SMS)
 
     def first_to(
         self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact
     ) -> dict[str, Any]:
-        """The same to one contact, where without a PIN there is nothing to go on with. Raises Throttled."""
+        """The same to one contact, where without a PIN there is nothing to go on with. Raises Throttled, Wrong."""
         return _notes(self._send(transaction, visit, flow, person, contact, self._means.clock.now()), "")
 
     def _send(
@@ -107,6 +110,14 @@ class PinStep:
         details: dict[str, object] = {"channel": contact.channel.value, "outbox": pin.outbox_id}
         audit.add(transaction, own_record(Event.PIN_SENT, flow, visit, now, right=True, details=details))
         return pin
+
+    @staticmethod
+    def _tell_unsent(
+        transaction: Transaction, visit: Visit, flow: Flow, contact: Contact, refused: Refusal, now: int
+    ) -> None:
+        at: dict[str, object] = {"channel": contact.channel.value, "contact": contact.id}
+        reason = refused.code.value
+        audit.add(transaction, own_record(Event.PIN_SENT, flow, visit, now, right=False, reason=reason, details=at))
 
     def withdraw(self, notes: dict[str, Any]) -> None:
         """Take back the PIN of notes that found no flow to stand in."""
@@ -147,8 +158,8 @@ class PinStep:
                 pin = self._send(transaction, visit, flow, person, contacts[0], now)
                 if earlier is not None:
                     means.outbox.withdraw(transaction, earlier.outbox_id, now)
-        except Refusal:
-            means.flows.change(claimed, sends=flow.notes["sends"])
+        except Refusal as refused:
+            self._unsent(visit, claimed, flow, contacts[0], refused)
             raise
         stored = means.flows.retry(
             claimed,
@@ -164,6 +175,15 @@ class PinStep:
             self._take_back(pin)
             raise OutOfOrder(Code.OUT_OF_ORDER, due=self._course.page_of(PIN))
 
+    def _unsent(self, visit: Visit, claimed: Held, flow: Flow, contact: Contact, refused: Refusal) -> None:
+        """Nothing was sent, so it does not count; where the guard refused an SMS, none is offered any more."""
+        means = self._means
+        without_sms: dict[str, Any] = {"without_sms": True} if refused.code in NO_SMS else {}
+        means.flows.change(claimed, sends=flow.notes["sends"], **without_sms)
+        if without_sms:
+            with means.database.begin() as transaction:
+                self._tell_unsent(transaction, visit, flow, contact, refused, means.clock.now())
+
     # ---- telling
 
     def page(self, cookie: str | None) -> PinPage:
@@ -177,6 +197,8 @@ class PinStep:
             contacts = self._contacts(looking, person, flow, now)
             state = means.outbox.state(looking, pin.outbox_id) if pin else Delivery.FAILED
         ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
+        if flow.notes.get("without_sms"):
+            ways.pop(Channel.SMS.value, None)
         channel = pin.channel if pin else (contacts[0].channel.value if contacts else Channel.SMS.value)
         tries_left = TRIES - flow.notes["pin_tries"]
         wait = resend_at(pin.sent_at, flow.notes["sends"], switching=False) - now if pin else 0
@@ -237,7 +259,9 @@ class PinStep:
             if right:
                 means.tries.succeed(transaction, spent)
                 people.contact_used(transaction, pin.contact_id, now)
-                return then(transaction, person, pin, held), held, pin
+                result = then(transaction, person, pin, held)
+                means.pins.verified(transaction, pin, now)
+                return result, held, pin
             if spent.closed_to_strangers:
                 means.claims.warn_owner(transaction, visit, person, now)
         if left > 0:
@@ -292,7 +316,7 @@ def recovery_contacts(tries: Tries) -> Contacts:
     return contacts
 
 
-def _notes(pin: Pin | None, refused: str) -> dict[str, Any]:
+def _notes(pin: Pin | None, refused: str, *, without_sms: bool = False) -> dict[str, Any]:
     return {
         "pin": pin.to_notes() if pin else None,
         "sends": 1 if pin else 0,
@@ -300,6 +324,7 @@ def _notes(pin: Pin | None, refused: str) -> dict[str, Any]:
         "earlier_void": False,
         "switched": False,
         "refused": refused,
+        "without_sms": without_sms,
     }
 
 

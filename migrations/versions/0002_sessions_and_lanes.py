@@ -165,6 +165,16 @@ def upgrade() -> None:
     with op.batch_alter_table('organizations', schema=None) as batch_op:
         batch_op.drop_column('profile')
 
+    with op.batch_alter_table('outbox', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('organization_id', sa.String(length=36), nullable=True))
+        batch_op.add_column(sa.Column('spent_at', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('country', sa.String(length=2), nullable=True))
+        batch_op.add_column(sa.Column('number_prefix', sa.String(length=32), nullable=True))
+        batch_op.add_column(sa.Column('price', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('verified_at', sa.BigInteger(), nullable=True))
+        batch_op.create_index('ix_outbox_spent', ['spent_at', 'purpose', 'country', 'organization_id', 'number_prefix', 'sent_at', 'verified_at', 'price'], unique=False, sqlite_where=sa.text('spent_at IS NOT NULL'), postgresql_where=sa.text('spent_at IS NOT NULL'))
+        batch_op.create_foreign_key(batch_op.f('fk_outbox_organization_id_organizations'), 'organizations', ['organization_id'], ['id'])
+
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.add_column(sa.Column('recovered_at', sa.BigInteger(), nullable=True))
 

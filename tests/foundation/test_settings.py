@@ -4,6 +4,7 @@ import base64
 import ipaddress
 import os
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,24 @@ IMPOSSIBLE = [
     ("LIMIT_TRIES_PER_ADDRESS", "-1"),
     ("LIMIT_MESSAGES_PER_HOUR", "1000001"),
     ("LIMIT_STRANGER_FAILURES_PER_DAY", "3001"),
+    ("LIMIT_SMS_PER_DAY", "0"),
+    ("LIMIT_SMS_PER_DAY", "100001"),
+    ("LIMIT_SMS_PER_ORGANIZATION", "100001"),
+    ("LIMIT_SMS_PER_PREFIX", "10001"),
+    ("LIMIT_SMS_NOTICES_PER_DAY", "0"),
+    ("SMS_COUNTRIES", ""),
+    ("SMS_COUNTRIES", "DEU"),
+    ("SMS_COUNTRIES", "DE ALL"),
+    ("SMS_VERIFIED_FLOOR", "91"),
+    ("SMS_VERIFIED_SAMPLE", "4"),
+    ("SMS_PRICE", "-0.1"),
+    ("SMS_PRICE", "0,08"),
+    ("SMS_PRICE", "1e1"),
+    ("SMS_PRICE", "100"),
+    ("SMS_PRICES", "Germany=0.1"),
+    ("SMS_PRICES", "DE"),
+    ("SMS_CURRENCY", "usd"),
+    ("SMS_CURRENCY", ""),
     ("ARGON2_MEMORY_KIB", "19455"),  # with 2 passes
     ("ARGON2_PASSES", "1"),  # with 19456 KiB
     ("ARGON2_PASSES", "true"),
@@ -205,6 +224,19 @@ IMPOSSIBLE = [
     ("SECRET_KEYS", "k1:not base64"),
     ("SECRET_KEYS", f"k 1:{KEY_TEXT}"),
 ]
+
+
+def test_countries_and_prices_of_sms_are_read_from_the_environment_and_from_files(load, config):
+    given = {"KEYTURN_SMS_COUNTRIES": "de, AT", "KEYTURN_SMS_PRICES": "DE=0.1 AT=0.0833", "KEYTURN_SMS_PRICE": "0.05"}
+    settings = load(given)
+    assert settings.sms_countries == {"DE", "AT"}
+    assert str(settings.sms_price) == "0.05"
+    assert settings.sms_prices == {"DE": Decimal("0.1"), "AT": Decimal("0.0833")}
+    assert load({"KEYTURN_SMS_COUNTRIES": "all"}).sms_countries == {"ALL"}
+    (config / "site.toml").write_text('SMS_COUNTRIES = ["CH"]\nSMS_PRICE = 0.06\nSMS_PRICES = { CH = "0.07" }\n')
+    settings = load()
+    assert settings.sms_countries == {"CH"}
+    assert (settings.sms_price, settings.sms_prices) == (Decimal("0.06"), {"CH": Decimal("0.07")})
 
 
 @pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)

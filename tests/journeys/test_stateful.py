@@ -707,6 +707,11 @@ UNLIMITED: dict[str, Any] = {
     "limit_starts_per_address": 10**9,
     "limit_tries_per_address": 10**9,
     "limit_messages_per_hour": 10**9,
+    "limit_sms_per_day": 10**9,
+    "limit_sms_per_organization": 10**9,
+    "limit_sms_per_prefix": 10**9,
+    "limit_sms_notices_per_day": 10**9,
+    "sms_verified_floor": 0,
     "limit_stranger_failures_per_day": 10**9,
 }
 # what the plays must have come to, or they would have proved nothing

@@ -110,6 +110,9 @@ class Contacts:
                 notes = self._pins[channel].first_to(transaction, visit, held.flow, person, contact)
         except Throttled as throttled:
             raise Throttled(throttled.code, field=_FIELDS[channel], retry_after=throttled.retry_after) from None
+        except Wrong as wrong:
+            # whoever sends names the channel, which on this page is the number that was typed
+            raise Wrong(wrong.code, field=_FIELDS[channel], details=wrong.details) from None
         if means.flows.change(held, **notes) is None:
             self._pins[channel].withdraw(notes)
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSES[channel].start)

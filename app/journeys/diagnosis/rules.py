@@ -1,6 +1,6 @@
 """Where an installation departs from the standards, each with its sentence (docs/deviations.md says why)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.journeys.diagnosis.model import Check, Deviation, Facts, Level
@@ -101,4 +101,8 @@ def printable(value: Any) -> object:
         return value
     if isinstance(value, tuple | list):
         return [printable(one) for one in value]
+    if isinstance(value, frozenset):
+        return sorted(printable(one) for one in value)  # type: ignore[type-var]
+    if isinstance(value, Mapping):
+        return {str(name): printable(one) for name, one in value.items()}
     return str(value)

@@ -86,6 +86,8 @@ class Fate:
     state: State
     reason: str = ""
     provider_code: int | None = None
+    price: int | None = None  # in millionths of ``currency``, where the provider says what it took
+    currency: str = ""
 
 
 class Sender(Protocol):
@@ -138,6 +140,57 @@ class Entry:
     created_at: int
     expires_at: int
     message_id: str
+    organization_id: str | None = None  # the person's home
+    fare: "Fare | None" = None  # of an SMS that was counted before it was queued
+    counted: bool = False  # of a claimed row: it needs no counting any more
+
+
+@dataclass(frozen=True, slots=True)
+class Fare:
+    """What an SMS counts as. ``number_prefix`` is a keyed digest of the number without its last digits."""
+
+    country: str  # ISO 3166-1 alpha-2
+    number_prefix: str
+    organization_id: str | None  # the person's home, whose budget it is
+    price: int  # millionths of the currency that the settings name; an estimate until the provider says
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was counted in the last 24 hours, of PINs or of notices: in all, and of one message's own kind."""
+
+    day: int
+    organization: int
+    number_prefix: int
+    cost: int  # millionths
+    country_ripe: int = 0  # PINs that left and were verified, or had their time to be
+    country_verified: int = 0
+    prefix_ripe: int = 0
+    prefix_verified: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most in 24 hours, and how many of the PINs sent have to be verified, in percent of at least a sample."""
+
+    per_day: int
+    per_organization: int
+    per_prefix: int
+    notices_per_day: int
+    floor: int
+    sample: int
+
+    def of_day(self, purpose: Purpose) -> int:
+        """PINs and notices each have their own: what PINs spend silences no notice."""
+        return self.per_day if purpose is Purpose.PIN else self.notices_per_day
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An SMS may not leave: why, and when to try again; 0 where never."""
+
+    reason: str
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The outbox: a message is written with the change that it tells of, in the same transaction."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -10,9 +10,12 @@ from app.foundation.secretbox import Keyring
 from app.foundation.sql import Transaction
 from app.records.delivery import rules, store
 from app.records.delivery.channels import letters
-from app.records.delivery.model import Channel, Contact, Entry, Purpose, State
+from app.records.delivery.model import Channel, Contact, Entry, Fare, Purpose, State
 
 PURPOSE_OF_KEY = "outbox"
+
+Home = Callable[[Transaction, int], str | None]
+"""The home organization of a person, by their row; given by wiring, because people are kept in another room."""
 
 _C = TypeVar("_C", bound=Contact)
 
@@ -20,10 +23,11 @@ _C = TypeVar("_C", bound=Contact)
 class Outbox:
     """Enqueues messages. Nothing leaves the house here (architecture rule 10)."""
 
-    def __init__(self, keyring: Keyring, chance: Chance, public_host: str) -> None:
+    def __init__(self, keyring: Keyring, chance: Chance, public_host: str, home: Home | None = None) -> None:
         self._keyring = keyring
         self._chance = chance
         self._public_host = public_host
+        self._home = home
 
     def enqueue(
         self,
@@ -37,8 +41,11 @@ class Outbox:
         now: int,
         expires_at: int | None = None,
         wanted: bool | None = None,
+        fare: Fare | None = None,
     ) -> str:
         """Queue one message and return its id.
+
+        ``fare`` says that an SMS was counted in this transaction; one without is counted when it leaves.
 
         ``wanted`` False does the same work and leaves nothing behind, so that before a proof nobody can tell whether
         a message goes out (security rule 14); those who use it say True where one does.
@@ -70,12 +77,17 @@ class Outbox:
             expires_at=expires_at,
             # fixed here, so that a second copy after a crash is recognised as the same letter
             message_id=f"<{name}@{self._public_host}>" if channel is Channel.EMAIL else "",
+            organization_id=fare.organization_id if fare else self._home_of(transaction, contact),
+            fare=fare,
         )
         if wanted is None:
             store.add(transaction, entry)
         else:
             store.add_if(transaction, entry, wanted=wanted)
         return name
+
+    def _home_of(self, transaction: Transaction, contact: Contact) -> str | None:
+        return self._home(transaction, contact.person_id) if self._home else None
 
     def notify(
         self,
@@ -120,6 +132,10 @@ class Outbox:
         One that is being sent at this moment cannot be called back, but gets no further attempt.
         """
         return store.withdraw(transaction, outbox_id, now)
+
+    def verified(self, transaction: Transaction, outbox_id: str, now: int) -> None:
+        """Write down that the PIN of a message was typed."""
+        store.verify(transaction, outbox_id, now)
 
     def sent_within(self, transaction: Transaction, seconds: int, now: int) -> int:
         """How many messages were enqueued in the last so many seconds, over the whole installation."""

@@ -11,7 +11,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -22,7 +24,7 @@ from sqlalchemy import (
 
 from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.delivery import rules
-from app.records.delivery.model import Channel, Entry, Followed, Purpose, State
+from app.records.delivery.model import Channel, Entry, Fare, Followed, Purpose, State, Tally
 
 outbox = Table(
     "outbox",
@@ -47,9 +49,24 @@ outbox = Table(
     Column("provider_sid", String(64)),
     Column("reason", String(32), nullable=False, server_default=""),
     Column("updated_at", BigInteger, nullable=False),
+    Column("organization_id", String(36), ForeignKey("organizations.id")),
+    # of an SMS: when it was counted, and as what; digests, because no row here holds an address
+    Column("spent_at", BigInteger),
+    Column("country", String(2)),
+    Column("number_prefix", String(32)),
+    Column("price", BigInteger),
+    Column("verified_at", BigInteger),  # when its PIN was typed
     Index("ix_outbox_due", "state", "channel", "purpose", "next_at"),
     Index("ix_outbox_created_at", "created_at"),
     Index("ix_outbox_provider_sid", "provider_sid"),
+)
+# all that a budget and a share are counted from, so that a day is counted without a look at any row
+Index(
+    "ix_outbox_spent",
+    *(outbox.c[name] for name in ("spent_at", "purpose", "country", "organization_id", "number_prefix")),
+    *(outbox.c[name] for name in ("sent_at", "verified_at", "price")),
+    sqlite_where=outbox.c.spent_at.is_not(None),
+    postgresql_where=outbox.c.spent_at.is_not(None),
 )
 
 _ADD = Prepared(insert(outbox))
@@ -70,6 +87,11 @@ _GIVEN = (
     "message_id",
     "reason",
     "updated_at",
+    "organization_id",
+    "spent_at",
+    "country",
+    "number_prefix",
+    "price",
 )
 _ADD_IF = Prepared(
     insert(outbox).from_select(
@@ -82,6 +104,44 @@ _ADD_IF = Prepared(
 _STATE = Prepared(select(outbox.c.state, outbox.c.reason).where(outbox.c.id == bindparam("outbox_id")))
 _SINCE = Prepared(
     select(func.count().label("messages")).select_from(outbox).where(outbox.c.created_at > bindparam("since"))
+)
+
+
+def _sum(*conditions: Any) -> Any:
+    return func.coalesce(func.sum(case((and_(*conditions), 1), else_=0)), 0)
+
+
+_OF_COUNTRY = outbox.c.country == bindparam("of_country")
+_OF_PREFIX = outbox.c.number_prefix == bindparam("of_prefix")
+_TYPED = outbox.c.verified_at.is_not(None)
+_RIPE = and_(outbox.c.sent_at.is_not(None), or_(_TYPED, outbox.c.spent_at <= bindparam("ripe_at")))
+_TALLY = Prepared(
+    select(
+        func.count().label("day"),
+        _sum(outbox.c.organization_id == bindparam("organization")).label("organization"),
+        _sum(_OF_PREFIX).label("number_prefix"),
+        func.coalesce(func.sum(outbox.c.price), 0).label("cost"),
+        _sum(_OF_COUNTRY, _RIPE).label("country_ripe"),
+        _sum(_OF_COUNTRY, _RIPE, _TYPED).label("country_verified"),
+        _sum(_OF_PREFIX, _RIPE).label("prefix_ripe"),
+        _sum(_OF_PREFIX, _RIPE, _TYPED).label("prefix_verified"),
+    ).where(outbox.c.spent_at > bindparam("since"), outbox.c.purpose == bindparam("of_purpose"))
+)
+_COUNT = Prepared(
+    update(outbox)
+    .where(outbox.c.id == bindparam("outbox_id"), outbox.c.spent_at.is_(None))
+    .values(
+        spent_at=bindparam("now"),
+        country=bindparam("of_country"),
+        number_prefix=bindparam("of_prefix"),
+        price=bindparam("fare_price"),
+        organization_id=bindparam("organization"),
+    )
+)
+_VERIFY = Prepared(
+    update(outbox)
+    .where(outbox.c.id == bindparam("outbox_id"), outbox.c.verified_at.is_(None))
+    .values(verified_at=bindparam("now"))
 )
 
 _DUE = (
@@ -143,6 +203,34 @@ def state(transaction: Transaction, outbox_id: str) -> tuple[State, str] | None:
 def count_since(transaction: Transaction, since: int) -> int:
     """How many messages were enqueued after that time."""
     return int(_SINCE.first(transaction, {"since": since}).messages)
+
+
+def tally(transaction: Transaction, fare: Fare, purpose: Purpose, *, since: int, ripe_at: int) -> Tally:
+    """What was counted after a moment. ``ripe_at``: PINs that were sent until then had their time to be typed."""
+    row = _TALLY.first(
+        transaction,
+        {
+            "organization": fare.organization_id or "",
+            "of_prefix": fare.number_prefix,
+            "of_country": fare.country,
+            "of_purpose": purpose.value,
+            "since": since,
+            "ripe_at": ripe_at,
+        },
+    )
+    return Tally(*(int(value) for value in row))
+
+
+def count(transaction: Transaction, outbox_id: str, fare: Fare, now: int) -> bool:
+    """Count an SMS that was queued without having been counted; False where it was."""
+    values = {"of_country": fare.country, "of_prefix": fare.number_prefix, "fare_price": fare.price}
+    given = {**values, "outbox_id": outbox_id, "organization": fare.organization_id, "now": now}
+    return _COUNT.count(transaction, given) == 1
+
+
+def verify(transaction: Transaction, outbox_id: str, now: int) -> bool:
+    """Write down that the PIN of a message was typed, once."""
+    return _VERIFY.count(transaction, {"outbox_id": outbox_id, "now": now}) == 1
 
 
 def is_due(transaction: Transaction, channel: Channel, now: int) -> bool:
@@ -289,14 +377,25 @@ def fates_due(transaction: Transaction, now: int) -> bool:
 
 
 def learn(
-    transaction: Transaction, *, to: State, reason: str, now: int, outbox_id: str = "", provider_sid: str = ""
+    transaction: Transaction,
+    *,
+    to: State,
+    reason: str,
+    now: int,
+    outbox_id: str = "",
+    provider_sid: str = "",
+    price: int | None = None,
 ) -> bool:
-    """What the provider says became of a message, known by either name. False where it is further on already."""
+    """What the provider says became of a message, known by either name. False where it is further on already.
+
+    ``price`` replaces the estimate of what it cost.
+    """
+    told: dict[str, object] = {} if price is None else {"price": price}
     name = outbox.c.id == outbox_id if outbox_id else outbox.c.provider_sid == provider_sid
     result = transaction.execute(
         update(outbox)
         .where(name, outbox.c.state.in_([one.value for one in rules.before(to)]))
-        .values(state=to.value, reason=reason, payload=None, next_at=None, updated_at=now)
+        .values(state=to.value, reason=reason, payload=None, next_at=None, updated_at=now, **told)
     )
     return result.rowcount == 1
 
@@ -308,6 +407,7 @@ def forget(transaction: Transaction, before: int) -> int:
 
 
 def _values(entry: Entry) -> dict[str, object]:
+    fare = entry.fare
     return {
         "id": entry.id,
         "channel": entry.channel.value,
@@ -325,6 +425,11 @@ def _values(entry: Entry) -> dict[str, object]:
         "message_id": entry.message_id,
         "reason": "",
         "updated_at": entry.created_at,
+        "organization_id": entry.organization_id,
+        "spent_at": entry.created_at if fare else None,
+        "country": fare.country if fare else None,
+        "number_prefix": fare.number_prefix if fare else None,
+        "price": fare.price if fare else None,
     }
 
 
@@ -342,4 +447,6 @@ def _entry(row: Any) -> Entry:
         created_at=row.created_at,
         expires_at=row.expires_at,
         message_id=row.message_id,
+        organization_id=row.organization_id,
+        counted=row.spent_at is not None,
     )

@@ -14,11 +14,25 @@ from app.foundation.secretbox import Keyring, Unreadable
 from app.foundation.sql import Database, Transaction
 from app.records.delivery import rules, store
 from app.records.delivery.channels.letters import Letters
-from app.records.delivery.model import Accepted, Channel, Destination, Entry, Failure, Message, Outcome, Sender, State
+from app.records.delivery.model import (
+    Accepted,
+    Channel,
+    Destination,
+    Entry,
+    Failure,
+    Held,
+    Message,
+    Outcome,
+    Sender,
+    State,
+)
 from app.records.delivery.outbox import PURPOSE_OF_KEY
 
 Lookup = Callable[[Transaction, str], Destination | None]
 """Reads a contact by its id; given by wiring, because people are kept in another room."""
+
+Gate = Callable[[Transaction, Entry, Destination, int], Held | None]
+"""Counts an SMS that was queued uncounted, with the transaction that claims it; or says why it may not leave."""
 
 _PAUSE = 0.3  # seconds between two looks into an empty outbox: somebody is waiting for a PIN
 _PAUSE_AWAY = 2.0  # seconds, while the database does not answer
@@ -42,9 +56,14 @@ class Worker:
         channels: Mapping[Channel, Sender],
         letters: Letters,
         lookup: Lookup,
+        gate: Gate | None = None,
+        currency: str = "",
         hands: int = 2,
     ) -> None:
-        """``hands`` is how many messages of one channel are sent at the same time."""
+        """``hands`` is how many messages of one channel are sent at the same time.
+
+        ``currency`` is that of the prices: what the provider says in another one is not written down.
+        """
         self._database = database
         self._keyring = keyring
         self._chance = chance
@@ -52,6 +71,8 @@ class Worker:
         self._channels = channels
         self._letters = letters
         self._lookup = lookup
+        self._gate = gate
+        self._currency = currency
         self._hands = hands
         self._log = structlog.get_logger()
 
@@ -111,6 +132,7 @@ class Worker:
         with self._database.begin() as transaction:
             entry = store.claim(transaction, channel, claim_name=claim, now=now)
             destination = self._lookup(transaction, entry.contact_id) if entry else None
+            held = self._hold_back(transaction, entry, claim, destination, now) if entry else None
         if entry is None:
             return 0
         # from here to _settle no transaction is open, however long the provider takes
@@ -121,6 +143,9 @@ class Worker:
             template=entry.template,
             tries=entry.tries,
         )
+        if held is not None:
+            log.warning("message_held_back", reason=held.reason, until=held.until)
+            return 1
         try:
             message = self._message(entry, destination)
             accepted = self._channels[channel].send(message)
@@ -133,6 +158,24 @@ class Worker:
         else:
             self._settle_accepted(entry, claim, accepted, log)
         return 1
+
+    def _hold_back(
+        self, transaction: Transaction, entry: Entry, claim: str, destination: Destination | None, now: int
+    ) -> Held | None:
+        """Count an SMS that nobody has counted; where there is no room for it, it waits, or fails."""
+        if self._gate is None or entry.channel is not Channel.SMS or entry.counted or destination is None:
+            return None
+        if rules.obstacle(entry.purpose, destination):
+            return None
+        held = self._gate(transaction, entry, destination, now)
+        if held is not None:
+            reason, until = held.reason, held.until
+            waits = until > 0 and store.put_back(
+                transaction, entry.id, claim_name=claim, next_at=until, reason=reason, now=now
+            )
+            if not waits:
+                store.end(transaction, entry.id, claim_name=claim, to=State.FAILED, reason=reason, now=now)
+        return held
 
     def _message(self, entry: Entry, destination: Destination | None) -> Message:
         """Raises Failure where nothing may go, or nothing can be made of it; nothing has left then."""
@@ -228,7 +271,12 @@ class Worker:
                 continue
             with self._database.begin() as transaction:
                 learnt = store.learn(
-                    transaction, outbox_id=followed.id, to=fate.state, reason=fate.reason, now=self._clock.now()
+                    transaction,
+                    outbox_id=followed.id,
+                    to=fate.state,
+                    reason=fate.reason,
+                    now=self._clock.now(),
+                    price=fate.price if fate.currency == self._currency else None,
                 )
             if learnt:
                 tell = self._log.info if fate.state is State.DELIVERED else self._log.warning

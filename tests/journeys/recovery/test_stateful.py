@@ -648,6 +648,11 @@ def test_no_order_of_requests_sets_or_unlocks_a_password_without_both_proofs_in_
         "limit_starts_per_address": 10**9,
         "limit_tries_per_address": 10**9,
         "limit_messages_per_hour": 10**9,
+        "limit_sms_per_day": 10**9,
+        "limit_sms_per_organization": 10**9,
+        "limit_sms_per_prefix": 10**9,
+        "limit_sms_notices_per_day": 10**9,
+        "sms_verified_floor": 0,
         "limit_stranger_failures_per_day": 10**9,
     }
     Interleaving.seen.clear()

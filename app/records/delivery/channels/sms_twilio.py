@@ -3,6 +3,8 @@
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.records.delivery import rules
@@ -134,7 +136,8 @@ class TwilioSender:
             found = client.messages(provider_sid).fetch()
         except (trouble.NeverReached, *trouble.Answered, *trouble.Broken):
             raise Failure(Outcome.TEMPORARY, "no_answer") from None
-        return fate_of(str(found.status), whole(found.error_code))
+        fate = fate_of(str(found.status), whole(found.error_code))
+        return replace(fate, price=millionths(found.price), currency=str(found.price_unit or "").upper())
 
     def probe(self) -> str:
         """Ask for the account by the same way as for a message, and send none. Returns the answer's Date header.
@@ -198,6 +201,15 @@ def _trouble() -> Any:
 def whole(value: object) -> int | None:
     """A code that came as a number or as digits; None for anything else."""
     return int(value) if isinstance(value, int | str) and str(value).isascii() and str(value).isdigit() else None
+
+
+def millionths(price: object) -> int | None:
+    """What a message cost, from a price as Twilio writes it, "-0.00750"; None while it does not know."""
+    try:
+        amount = abs(Decimal(str(price)))
+    except InvalidOperation:
+        return None
+    return int(amount * 1_000_000) if amount.is_finite() and amount < 1_000 else None
 
 
 def signed(auth_token: str, url: str, parameters: Mapping[str, str], signature: str | None) -> bool:
