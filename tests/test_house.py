@@ -5,7 +5,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from app.foundation.refusals import Code
-from app.foundation.settings import Settings
+from app.foundation.settings import Settings, _read
 from app.foundation.sql import Database, metadata, migrations
 from tests import messages
 from tests.doors import (
@@ -452,15 +452,12 @@ def test_every_setting_stands_in_the_defaults_with_its_value_and_its_reason():
             explained[setting[1]] = comment
         else:
             comment = line.startswith("# ") and not line.startswith("# ----") if line else False
-    known = {field.name.upper(): field.default for field in fields(Settings) if field.name != "demo"}
+    known = {field.name.upper(): getattr(Settings(), field.name) for field in fields(Settings) if field.name != "demo"}
     assert explained.keys() == known.keys()
     assert [name for name, reason in explained.items() if not reason] == []
-    for name, value in values.items():
-        default = known[name]
-        assert default is not MISSING
-        assert (
-            list(default) if isinstance(default, tuple) else str(default) if isinstance(default, Path) else default
-        ) == value
+    assert {name: _read(name.lower(), value, name) for name, value in values.items()} == {
+        name: known[name] for name in values
+    }
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])

@@ -73,10 +73,10 @@ def environment(state: Path, port: int, phone: Phone, mailbox: Mailbox, **settin
         "TWILIO_FROM": SENDER,
         "TWILIO_API_BASE": phone.base,
         "LIMIT_MESSAGES_PER_HOUR": 1_000_000,
-        "LIMIT_SMS_PER_DAY": 100_000,
-        "LIMIT_SMS_PER_ORGANIZATION": 100_000,
+        "LIMIT_SMS_PER_DAY": 20_000,
+        "LIMIT_SMS_PER_ORGANIZATION": 20_000,
         "LIMIT_SMS_PER_PREFIX": 10_000,
-        "LIMIT_SMS_NOTICES_PER_DAY": 100_000,
+        "LIMIT_SMS_NOTICES_PER_DAY": 20_000,
         "SMS_VERIFIED_FLOOR": 0,
         **settings,
     }

@@ -17,7 +17,8 @@ from app.records.lanes import store as lanes
 from app.records.people import store as people
 from app.records.sessions import store as sessions
 
-_KEPT = 86_400  # seconds after which a grant and a burned time-step are of no use to anybody
+_DAY = 86_400
+_KEPT = _DAY  # seconds after which a grant and a burned time-step are of no use to anybody
 _MESSAGES_KEPT = 90 * 86_400  # for support, who asks what became of a message; its text was wiped when it left
 
 _INVITATIONS_KEPT = 90 * 86_400  # for one that did not come to its end, a new one goes on where it stopped
@@ -70,7 +71,12 @@ class Operations:
         yield "keyturn_hashes_waiting", "Slow hashes that wait for a slot", self._hasher.waiting
         try:
             with self._database.read() as looking:
-                hour = self._messages.sent_within(looking, 3_600, self._clock.now())
+                now = self._clock.now()
+                hour = self._messages.sent_within(looking, 3_600, now)
+                pins, typed, cost = self._messages.sms_within(looking, _DAY, now)
         except StoreAway:
             return
         yield "keyturn_messages_last_hour", "Messages queued in the last hour", hour
+        yield "keyturn_sms_pins_last_day", "PINs by SMS in the last 24 hours", pins
+        yield "keyturn_sms_pins_typed_last_day", "Those of them that were typed", typed
+        yield "keyturn_sms_cost_last_day", "What SMS of the last 24 hours cost, in SMS_CURRENCY", cost / 1_000_000

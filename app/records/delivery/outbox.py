@@ -137,6 +137,10 @@ class Outbox:
         """Write down that the PIN of a message was typed."""
         store.verify(transaction, outbox_id, now)
 
+    def sms_within(self, transaction: Transaction, seconds: int, now: int) -> tuple[int, int, int]:
+        """Of SMS in the last so many seconds: PINs counted, PINs typed, and the millionths that all of them cost."""
+        return store.sms_since(transaction, now - seconds)
+
     def sent_within(self, transaction: Transaction, seconds: int, now: int) -> int:
         """How many messages were enqueued in the last so many seconds, over the whole installation."""
         return store.count_since(transaction, now - seconds)

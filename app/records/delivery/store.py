@@ -127,6 +127,13 @@ _TALLY = Prepared(
         _sum(_OF_PREFIX, _RIPE, _TYPED).label("prefix_verified"),
     ).where(outbox.c.spent_at > bindparam("since"), outbox.c.purpose == bindparam("of_purpose"))
 )
+_SMS_SINCE = Prepared(
+    select(
+        _sum(outbox.c.purpose == Purpose.PIN.value).label("pins"),
+        _sum(outbox.c.purpose == Purpose.PIN.value, _TYPED).label("typed"),
+        func.coalesce(func.sum(outbox.c.price), 0).label("cost"),
+    ).where(outbox.c.spent_at > bindparam("since"))
+)
 _COUNT = Prepared(
     update(outbox)
     .where(outbox.c.id == bindparam("outbox_id"), outbox.c.spent_at.is_(None))
@@ -219,6 +226,12 @@ def tally(transaction: Transaction, fare: Fare, purpose: Purpose, *, since: int,
         },
     )
     return Tally(*(int(value) for value in row))
+
+
+def sms_since(transaction: Transaction, since: int) -> tuple[int, int, int]:
+    """PINs by SMS counted after a moment, those of them that were typed, and the millionths that all SMS cost."""
+    pins, typed, cost = _SMS_SINCE.first(transaction, {"since": since})
+    return int(pins), int(typed), int(cost)
 
 
 def count(transaction: Transaction, outbox_id: str, fare: Fare, now: int) -> bool:

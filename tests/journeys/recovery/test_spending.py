@@ -1,11 +1,14 @@
 """SMS pumping, walked through the doors: thieves with accounts, right app codes and numbers that earn by each SMS."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
 
+from app.records.organizations import store as organizations
+from app.records.organizations.model import STANDARD, Version
 from tests.journeys import behind
 from tests.journeys.recovery.test_limits import without_tokens
 from tests.portal import NEW_PASSWORD, Portal, opened
@@ -186,6 +189,21 @@ def test_a_number_abroad_gets_no_sms_and_its_owner_the_email(one_portal):
     assert one_portal.last_pin("ivan@example.org")
 
 
+def test_an_organization_narrows_the_countries_of_its_people(one_portal):
+    jane = one_portal.add("jane", phone="+491700000001", email="jane@example.org")
+    one_portal.add("hans", phone="+436641234567", email="hans@example.org")
+    now = one_portal.base.clock.now()
+    with one_portal.base.database.begin() as transaction:
+        policy = replace(STANDARD, sms_countries=("AT",))
+        organizations.add_version(transaction, Version(jane.home_organization, 2, policy, now, "ann", now))
+    one_portal.browser().recover_to_pin(one_portal, "hans")
+    browser = one_portal.browser()
+    browser.recover_to_pin(one_portal, "jane")
+    assert "No SMS is sent to numbers of this country." in browser.get(PIN).text
+    one_portal.deliver()
+    assert [text.to for text in one_portal.phone.texts] == ["+436641234567"]
+
+
 def test_a_number_abroad_cannot_be_added(one_portal):
     one_portal.add("ivan", email="ivan@example.org")
     browser = one_portal.browser()
@@ -208,3 +226,13 @@ def test_before_a_proof_nobody_can_tell_that_sms_rests_for_somebody(one_portal):
         status, headers, text = without_tokens(wrong)
         answers.append((page.status_code, status, headers, text.replace(name, "someone")))
     assert answers[0] == answers[1]
+
+
+def test_the_figures_say_how_many_pins_left_how_many_were_typed_and_the_money(one_portal):
+    one_portal.add("jane", phone="+491700000001")
+    one_portal.browser().recover_to_password(one_portal, "jane", "+491700000001")
+    milk(one_portal, ALL_OVER[0], 3)
+    text = one_portal.browser(REMOTE_ADDR="127.0.0.1").get("/metrics").text
+    assert "keyturn_sms_pins_last_day 2\n" in text
+    assert "keyturn_sms_pins_typed_last_day 1\n" in text
+    assert "keyturn_sms_cost_last_day 0.16\n" in text
