@@ -133,6 +133,26 @@ def test_where_sms_rests_people_recover_by_email(portal):
     assert "password" in portal.phone.to("+491700000001")[0].body
 
 
+def test_notices_by_sms_are_counted_as_they_leave_and_those_by_email_always_leave(one_portal):
+    """A thief who recovers all day, from numbers in one prefix, makes SMS of notices too."""
+    for place, number in enumerate(NEIGHBOURS[:12]):
+        name = f"thief{number[1:]}"
+        one_portal.add(name, phone=number, email=f"{name}@example.org")
+        browser = one_portal.browser(REMOTE_ADDR=f"198.51.{place}.7")
+        browser.recover_to_pin(one_portal, name)
+        browser.post(SEND, channel="email")
+        one_portal.deliver()
+        assert browser.post(PIN, pin=one_portal.last_pin(f"{name}@example.org")).status_code == 303
+        browser.get("/recovery/password")
+        done = browser.post("/recovery/password", new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
+        assert done.status_code == 303
+    one_portal.deliver()
+    notices = behind.queued(one_portal, "notice_password_changed")
+    assert [row["state"] for row in notices if row["channel"] == "email"] == ["sent"] * 12
+    assert sorted(row["state"] for row in notices if row["channel"] == "sms") == ["queued"] * 2 + ["sent"] * 10
+    assert one_portal.phone.posts == 10  # the PINs by SMS were taken back before they left
+
+
 def test_another_press_for_sms_is_refused_with_the_other_way_beside_it(one_portal):
     one_portal.add("jane", phone="+491700000001", email="jane@example.org")
     rest(one_portal)

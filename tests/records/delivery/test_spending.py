@@ -337,6 +337,30 @@ def test_several_workers_at_once_let_no_notice_more_through(house, world, phone,
     assert len(phone.texts) == counted(house) == 5
 
 
+def test_of_many_claims_at_once_the_reserve_lets_no_notice_more_through(house):
+    """The same without a provider in between, so that they do meet."""
+    for _ in range(16):
+        house.notice(house.phone)
+    gate, now, ready = guard(house, replace(WIDE, notices_per_day=5)).gate, house.clock.now(), threading.Barrier(16)
+    through: list[bool] = []
+
+    def one(number: int) -> None:
+        ready.wait()
+        with house.database.begin() as transaction:
+            entry = store.claim(transaction, Channel.SMS, claim_name=f"claim{number}", now=now)
+            destination = lookup(transaction, entry.contact_id) if entry else None
+            if entry and destination:
+                through.append(gate(transaction, entry, destination, now) is None)
+
+    claims = [threading.Thread(target=one, args=(number,)) for number in range(16)]
+    for claim in claims:
+        claim.start()
+    for claim in claims:
+        claim.join()
+    assert through.count(True) == counted(house) == 5
+    assert len(through) > 5
+
+
 def test_a_notice_to_a_country_that_gets_no_sms_fails_and_the_email_leaves(sqlite_house, world, phone, mailbox):
     notice, mail = sqlite_house.notice(sqlite_house.phone), sqlite_house.notice(sqlite_house.mail)
     drain(worker(sqlite_house, world, WIDE, own=frozenset({"AT"})))
