@@ -154,6 +154,15 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['app_id'], ['totp_apps.id'], name=op.f('fk_totp_off_periods_app_id_totp_apps')),
     sa.PrimaryKeyConstraint('app_id', 'on_at', name=op.f('pk_totp_off_periods'))
     )
+    with op.batch_alter_table('audit_events', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('organization_id', sa.String(length=36), nullable=True))
+        batch_op.create_index('ix_audit_events_organization_id_at', ['organization_id', 'at', 'id'], unique=False)
+
+    # nothing is sealed before this revision, so what is there may still be completed
+    op.execute(
+        "UPDATE audit_events SET organization_id ="
+        " (SELECT home_organization FROM people WHERE people.id = audit_events.person_id)"
+    )
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))

@@ -64,8 +64,9 @@ _TABLES = (
     """INSERT INTO totp_apps (id, person_id, label, seed, state, drift, last_step, bound_at, usable_from)
         SELECT app_id(n), n, 'Phone', sealed(n), 'active', 0, 0, :now, :now FROM numbers""",
     # what a person leaves behind in a year: these tables are the ones that grow
-    """INSERT INTO audit_events (event, at, person_id, actor, outcome, reason, address, details)
-        SELECT 'sign_in_password_ok', :now + n, n, 'self', 'success', '', '192.0.2.10', '{}' FROM numbers""",
+    """INSERT INTO audit_events (event, at, person_id, organization_id, actor, outcome, reason, address, details)
+        SELECT 'sign_in_password_ok', :now + n, n, :organization, 'self', 'success', '', '192.0.2.10', '{}'
+        FROM numbers""",
     """INSERT INTO attempts (subject, factor, history)
         SELECT n, 'password', '{"runs":{"sign_in":[0,0]}}' FROM numbers""",
 )

@@ -10,6 +10,8 @@ from app import wiring
 from app.foundation.settings import load_settings
 from app.foundation.sql import Database
 from app.records.audit.store import events, seals
+from app.records.organizations import store as organizations
+from app.records.organizations.model import DEFAULT
 from tests.hands import HandClock
 
 
@@ -44,6 +46,11 @@ def change(operator, statement):
 
 def first(operator):
     return json.loads(operator.ok("audit", "export").stdout.splitlines()[0])["id"]
+
+
+def organization(database):
+    with database.read() as looking:
+        return organizations.find(looking, DEFAULT)
 
 
 def test_a_whole_log_is_found_whole_with_its_newest_seal(log):
@@ -95,6 +102,8 @@ def test_the_export_has_every_event_with_its_person(log):
     ]
     rows = list(csv.DictReader(log.ok("audit", "export", "--format", "csv").stdout.splitlines()))
     assert [row["user_id"] for row in rows] == ["jane", "omar", "ana"]
+    home = with_base(log, lambda base: organization(base.database))
+    assert {one["organization_id"] for one in [*lines, *rows]} == {home.id}
     assert log.ok("audit", "export", "--since", "2999-01-01").stdout == ""
     assert log.run("audit", "export", "--since", "yesterday").exit_code == 2
 

@@ -22,7 +22,7 @@ from app.records.people import store as people
 
 _DAY = 86_400
 _PAGE = 1_000
-_COLUMNS = ("id", "time", "event", "user_id", "actor", "outcome", "reason", "address", "details")
+_COLUMNS = ("id", "time", "event", "organization_id", "user_id", "actor", "outcome", "reason", "address", "details")
 log = structlog.get_logger()
 
 
@@ -84,6 +84,7 @@ def _line(form: Form, one: Stored, user_id: str) -> str:
         "id": one.id,
         "time": _written(one.at),
         "event": one.event,
+        "organization_id": one.organization_id or "",
         "user_id": user_id,
         "actor": one.actor,
         "outcome": one.outcome,

@@ -57,7 +57,11 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One event: who did what to whom, from where, how it ended and why. Never a secret in ``details``."""
+    """One event: who did what to whom, from where, how it ended and why. Never a secret in ``details``.
+
+    ``organization_id``: whose administrators may read it. Where it is None the home organization that the person has
+    at this moment is written; an event without a person names it, or belongs to the operator alone.
+    """
 
     event: Event
     at: int
@@ -67,6 +71,7 @@ class Record:
     reason: str = ""
     address: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    organization_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Stored:
     event: str
     at: int
     person_id: int | None
+    organization_id: str | None
     actor: str
     outcome: str
     reason: str

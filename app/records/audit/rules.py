@@ -18,7 +18,9 @@ def said_by(stored: Stored) -> tuple[str | int, ...]:
     """
     person = "" if stored.person_id is None else stored.person_id
     kept = (stored.actor, stored.outcome, stored.reason, stored.address, stored.details)
-    return (stored.event, stored.at, person, *kept)
+    # none is one part less: no text that somebody writes there says the same
+    organization = () if stored.organization_id is None else (stored.organization_id,)
+    return (stored.event, stored.at, person, *kept, *organization)
 
 
 def signed_by(seal: Seal) -> tuple[str | int, ...]:

@@ -14,9 +14,12 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    column,
     delete,
+    func,
     insert,
     select,
+    table,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,12 +34,14 @@ events = Table(
     Column("event", String(48), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("person_id", Integer, ForeignKey("people.id")),
+    Column("organization_id", String(36)),
     Column("actor", String(255), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("reason", String(64), nullable=False),
     Column("address", String(64), nullable=False),
     Column("details", Text, nullable=False),
     Index("ix_audit_events_person_id_at", "person_id", "at"),
+    Index("ix_audit_events_organization_id_at", "organization_id", "at", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -58,7 +63,13 @@ seals = Table(
     Index("ix_audit_seals_last_id", "last_id"),
 )
 
-_INSERT = insert(events)
+# of the table of people, which is another room's, as much as an INSERT here needs
+_people = table("people", column("id", Integer), column("home_organization", String))
+_GIVEN = ("event", "at", "person_id", "actor", "outcome", "reason", "address", "details")
+_ROW: dict[str, Any] = {name: bindparam(name, type_=events.c[name].type) for name in _GIVEN}
+_HOME = select(_people.c.home_organization).where(_people.c.id == _ROW["person_id"]).scalar_subquery()
+_NAMED = bindparam("organization_id", type_=events.c.organization_id.type)
+_INSERT = insert(events).values({**_ROW, "organization_id": func.coalesce(_NAMED, _HOME)})
 _ADD = Prepared(_INSERT)
 _SEAL_ROW: dict[str, Any] = {column.name: bindparam(column.name) for column in seals.columns}
 _ADD_SEAL = Prepared(
@@ -100,6 +111,7 @@ def _values(record: Record) -> dict[str, object]:
         "reason": record.reason,
         "address": record.address,
         "details": json.dumps(record.details, ensure_ascii=False, sort_keys=True),
+        "organization_id": record.organization_id,
     }
 
 
@@ -124,6 +136,7 @@ def _record(row: Any) -> Record:
         reason=row.reason,
         address=row.address,
         details=json.loads(row.details),
+        organization_id=row.organization_id,
     )
 
 
@@ -207,6 +220,7 @@ def _stored(row: Any) -> Stored:
         event=row.event,
         at=row.at,
         person_id=row.person_id,
+        organization_id=row.organization_id,
         actor=row.actor,
         outcome=row.outcome,
         reason=row.reason,

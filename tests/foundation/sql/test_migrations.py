@@ -19,6 +19,7 @@ from app.factors.totp.model import AppState
 from app.foundation.refusals import StoreAway
 from app.foundation.sql import Database, metadata
 from app.foundation.sql.migrations import FOLDER, NotMigrated, at_head, configuration, current, head, migrate
+from app.records.audit import store as audit
 from app.records.people import store as people
 from app.records.people.model import Status
 from tests.conftest import create_tables
@@ -126,15 +127,17 @@ def test_what_a_database_of_the_first_release_held_is_all_there_after_the_migrat
     assert migrate(database) is True
     assert rows_of(database, tables) == before
     with database.read() as looking:
-        person, (contact,), (bound,) = (
+        person, (contact,), (bound,), (happened,) = (
             people.get(looking, 2),
             people.contacts_of(looking, 2),
             totp.of_person(looking, 2),
+            audit.stored(looking, [2]),
         )
     assert person is not None
     assert (person.user_id, person.status, person.recovered_at) == ("row 2", Status.ACTIVE, None)
     assert (contact.usable(3), contact.last_used_at, contact.pending_until) == (True, None, None)
     assert (bound.state, bound.seed, bound.off_at, bound.mark) == (AppState.ACTIVE, "row 2", None, None)
+    assert (happened.person_id, happened.organization_id) == (2, "row 2")
 
 
 def test_a_database_of_the_first_release_has_the_indexes_and_constraints_of_today(of_the_first_release):

@@ -18,7 +18,8 @@ from app.records.audit.service import BATCH, LATE, Seals
 
 EVENTS = store.events
 SEALS = store.seals
-TEXTS = ("event", "actor", "outcome", "reason", "address", "details")
+TEXTS = ("event", "organization_id", "actor", "outcome", "reason", "address", "details")
+ORGANIZATION = "0b8f8a3e-7a39-4c44-9d0c-6f3f2f2c8a11"
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def happen(database, clock, count=1, **changes):
     with database.begin() as transaction:
         for number in range(count):
             record = Record(Event.PIN_SENT, clock.now(), None, f"{number} somebody", "success", "why", "192.0.2.1")
-            store.add(transaction, replace(record, **changes))
+            store.add(transaction, replace(record, organization_id=ORGANIZATION, **changes))
 
 
 def numbers(database):
@@ -88,6 +89,17 @@ def test_an_altered_number_is_found(database, clock, seals, portal_free_person, 
     number = numbers(database)[1]
     wanted = portal_free_person if column == "person_id" else value
     do(database, update(EVENTS).where(EVENTS.c.id == number).values({column: wanted}))
+    assert fault(seals) == Fault(Tampering.EDITED, number)
+
+
+@pytest.mark.parametrize(("was", "becomes"), [(ORGANIZATION, None), (ORGANIZATION, ""), (None, ""), (None, "x")])
+def test_an_organization_that_was_put_in_or_taken_away_is_found(database, clock, seals, was, becomes):
+    happen(database, clock, 3)
+    number = numbers(database)[1]
+    change = update(EVENTS).where(EVENTS.c.id == number)
+    do(database, change.values(organization_id=was))
+    seals.seal()
+    do(database, change.values(organization_id=becomes))
     assert fault(seals) == Fault(Tampering.EDITED, number)
 
 
