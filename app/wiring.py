@@ -29,7 +29,7 @@ from app.foundation.web import application
 from app.journeys.activation import views as activation_views
 from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
-from app.journeys.auditing.service import Auditing
+from app.journeys.auditing.service import Auditing, SealMail, SealMailMeans
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
@@ -56,7 +56,7 @@ from app.records.cases.service import UndoLinks
 from app.records.delivery import channels
 from app.records.delivery.channels.letters import Letters
 from app.records.delivery.channels.sms_twilio import millionths
-from app.records.delivery.model import Caps, Destination
+from app.records.delivery.model import Caps, Channel, Destination, Sender
 from app.records.delivery.outbox import Outbox
 from app.records.delivery.service import Callbacks, Prices, SmsGuard, SmsGuardMeans
 from app.records.delivery.worker import Worker
@@ -523,15 +523,20 @@ def _enrollment(base: Foundation, means: Means, steps: Steps) -> Blueprint:
     return enrollment_views.blueprint(enrollment, own, steps.presence, qr_svg)
 
 
-def build_worker(base: Foundation) -> Worker:
-    """The sender of messages. In the demo they go to the page /demo and nowhere else."""
+def build_senders(base: Foundation) -> dict[Channel, Sender]:
+    """The ways out of the house. In the demo messages go to the page /demo and nowhere else."""
     inbox = DemoInbox(base.ephemeral) if base.settings.demo else None
+    return channels.build(base.settings, base.clock, inbox=inbox)
+
+
+def build_worker(base: Foundation, senders: dict[Channel, Sender] | None = None) -> Worker:
+    """The sender of messages."""
     return Worker(
         base.database,
         base.keyring,
         base.chance,
         base.clock,
-        channels=channels.build(base.settings, base.clock, inbox=inbox),
+        channels=senders or build_senders(base),
         letters=Letters(base.settings),
         lookup=destination,
         gate=build_guard(base, _tries(base)).gate,
@@ -559,7 +564,7 @@ def qr_svg(text: str) -> bytes:
 
 
 def run_worker(base: Foundation, stop: threading.Event) -> None:
-    """Send until told to stop, tidy up each hour, and seal the audit log every few seconds."""
+    """Send until told to stop, tidy up each hour, seal the audit log every few seconds and mail its newest seal."""
     housekeeping = Housekeeping(base.database, base.clock)
     auditing = build_auditing(base)
 
@@ -575,11 +580,15 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
         housekeeping.tidy()
         auditing.forget()
 
-    worker = build_worker(base)
+    senders = build_senders(base)
+    worker = build_worker(base, senders)
     duties = [
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
     ]
+    if base.settings.audit_seals_mail_to:
+        seal_mail = build_seal_mail(base, senders[Channel.EMAIL])
+        duties.append(threading.Thread(target=keep, args=(seal_mail.mail, "mailing a seal", SEALING), name="seal-mail"))
     for duty in duties:
         duty.start()
     worker.run(stop)
@@ -599,6 +608,24 @@ def build_auditing(base: Foundation) -> Auditing:
     )
 
 
+def build_seal_mail(base: Foundation, sender: Sender) -> SealMail:
+    """Mails the newest seal to the operator's address."""
+    settings = base.settings
+    return SealMail(
+        SealMailMeans(
+            database=base.database,
+            clock=base.clock,
+            chance=base.chance,
+            sender=sender,
+            letters=Letters(settings),
+            to=settings.audit_seals_mail_to,
+            hours=settings.audit_seals_mail_hours,
+            language=settings.default_language,
+            host=settings.host,
+        )
+    )
+
+
 __all__ = [
     "Foundation",
     "Means",
@@ -606,6 +633,8 @@ __all__ = [
     "build_auditing",
     "build_foundation",
     "build_means",
+    "build_seal_mail",
+    "build_senders",
     "build_web",
     "build_worker",
     "run_worker",

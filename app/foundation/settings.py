@@ -99,6 +99,8 @@ class Settings:
     log_level: str = "INFO"
     audit_keep_days: int = 400
     audit_seals_to: str = ""  # a path
+    audit_seals_mail_to: str = ""  # an address
+    audit_seals_mail_hours: int = 24
     demo: bool = False  # set by `keyturn demo` alone; no file or variable may
 
     @property
@@ -316,6 +318,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "argon2_passes": _whole(1, 100),
     "hashing_slots": _whole(0, 64),
     "audit_keep_days": _whole(30, 36_500),
+    "audit_seals_mail_to": _matching(
+        r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "one address such as it@example.org"
+    ),
+    "audit_seals_mail_hours": _whole(1, 744),
     "bind": _needed(_matching(r"(\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):[0-9]{1,5}", "HOST:PORT")),
     "brand_name": _needed(_text),
     "brand_colour": _needed(_matching(r"#[0-9a-fA-F]{6}", "a colour such as #1f4e8c")),
@@ -366,6 +372,8 @@ def _check(settings: Settings) -> None:
         )
     if settings.smtp_url and "@" not in settings.mail_from:
         raise BadSetting("MAIL_FROM: needs an address when SMTP_URL is set")
+    if settings.audit_seals_mail_to and not settings.smtp_url:
+        raise BadSetting("AUDIT_SEALS_MAIL_TO: needs SMTP_URL")
     if contrast(settings.brand_colour, "#ffffff") < 4.5:
         raise BadSetting("BRAND_COLOUR: its contrast against white is below 4.5:1")
 

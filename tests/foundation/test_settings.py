@@ -119,6 +119,25 @@ def test_a_secret_that_is_given_twice_is_refused_whichever_comes_first(load, tmp
 # ---- what stops the start
 
 
+MAILED = {"KEYTURN_SMTP_URL": "smtps://mail.example", "KEYTURN_MAIL_FROM": "a@b.example"}
+
+
+@pytest.mark.parametrize(
+    "address", ["it", "it@", "@b.example", "a b@b.example", "a@b.example, c@d.example", "ü@b.example"]
+)
+def test_seals_are_mailed_to_one_address(load, address):
+    assert load({**MAILED, "KEYTURN_AUDIT_SEALS_MAIL_TO": "it+log@b.example"}).audit_seals_mail_to
+    assert "AUDIT_SEALS_MAIL_TO: must be one address" in refusal(
+        load, {**MAILED, "KEYTURN_AUDIT_SEALS_MAIL_TO": address}
+    )
+
+
+def test_seals_are_mailed_only_where_mail_is_sent_at_all_and_as_often_as_makes_sense(load):
+    assert "needs SMTP_URL" in refusal(load, {"KEYTURN_AUDIT_SEALS_MAIL_TO": "it@b.example"})
+    for hours in ("0", "745", "never"):
+        assert "AUDIT_SEALS_MAIL_HOURS" in refusal(load, {"KEYTURN_AUDIT_SEALS_MAIL_HOURS": hours})
+
+
 @pytest.mark.parametrize("name", ["KEYTURN_NO_SUCH", "KEYTURN_DEMO", "KEYTURN_public_url", "KEYTURN_"])
 def test_an_unknown_setting_stops_the_start_and_the_demo_is_none(load, name):
     assert "there is no such setting" in refusal(load, {name: "1"})

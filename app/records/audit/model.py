@@ -112,6 +112,20 @@ class Seal:
     chain: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SealLetter:
+    """The newest seal at a moment, to be mailed to an operator. There is one at a time, and it is never altered."""
+
+    number: int
+    chain: str
+    upto: int
+    sealed_at: int
+    made_at: int
+    next_at: int  # not to be sent before
+    tries: int
+    sent_at: int | None
+
+
 class Tampering(StrEnum):
     """What was done to the log."""
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata, savepoint
-from app.records.audit.model import Event, Record, Seal, Stored
+from app.records.audit.model import Event, Record, Seal, SealLetter, Stored
 
 events = Table(
     "audit_events",
@@ -63,6 +63,21 @@ seals = Table(
     Index("ix_audit_seals_last_id", "last_id"),
 )
 
+# one row: the seal that is being mailed, or was mailed last
+seal_letter = Table(
+    "audit_seal_letter",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("chain", String(64), nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("sealed_at", BigInteger, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", BigInteger),
+)
+
 # of the table of people, which is another room's, as much as an INSERT here needs
 _people = table("people", column("id", Integer), column("home_organization", String))
 _GIVEN = ("event", "at", "person_id", "actor", "outcome", "reason", "address", "details")
@@ -78,6 +93,12 @@ _ADD_SEAL = Prepared(
         "postgresql": postgresql.insert(seals).values(_SEAL_ROW).on_conflict_do_nothing(index_elements=["number"]),
     }
 )
+
+_LETTER = tuple(column.name for column in seal_letter.columns if column.name != "place")
+_FIRST_LETTER = {
+    "sqlite": sqlite.insert(seal_letter).on_conflict_do_nothing(index_elements=["place"]),
+    "postgresql": postgresql.insert(seal_letter).on_conflict_do_nothing(index_elements=["place"]),
+}
 
 
 def add(transaction: Transaction, record: Record) -> None:
@@ -195,6 +216,43 @@ def seal_pages(transaction: Transaction, size: int) -> Iterator[tuple[Seal, ...]
 def add_seal(transaction: Transaction, seal: Seal) -> bool:
     """Add to the chain; False where somebody else added that number."""
     return _ADD_SEAL.count(transaction, {name: getattr(seal, name) for name in _SEAL_ROW}) == 1
+
+
+def newest_letter(transaction: Transaction) -> SealLetter | None:
+    """The seal that is being mailed, or was mailed last."""
+    row = transaction.execute(select(seal_letter)).first()
+    return SealLetter(**{name: getattr(row, name) for name in _LETTER}) if row else None
+
+
+def write_letter(transaction: Transaction, letter: SealLetter, instead_of: SealLetter | None) -> bool:
+    """Have a seal mailed, once the one before it was sent; False where somebody else was faster."""
+    values = {name: getattr(letter, name) for name in _LETTER}
+    if instead_of is None:
+        first = _FIRST_LETTER[transaction.dialect.name].values(place=1, **values).returning(seal_letter.c.place)
+        return transaction.execute(first).first() is not None
+    sent = (seal_letter.c.chain == instead_of.chain, seal_letter.c.sent_at.is_not(None))
+    return transaction.execute(update(seal_letter).where(*sent).values(values)).rowcount == 1
+
+
+def claim_letter(transaction: Transaction, letter: SealLetter, until: int) -> bool:
+    """Let nobody else send a letter until a moment; False where it was sent or claimed meanwhile."""
+    claimed = update(seal_letter).where(*_unsent(letter)).values(next_at=until, tries=seal_letter.c.tries + 1)
+    return transaction.execute(claimed).rowcount == 1
+
+
+def letter_sent(transaction: Transaction, letter: SealLetter, now: int) -> None:
+    """Note that the mail server took a letter over."""
+    transaction.execute(update(seal_letter).where(seal_letter.c.chain == letter.chain).values(sent_at=now))
+
+
+def put_letter_off(transaction: Transaction, letter: SealLetter, again_at: int) -> None:
+    """Let a claimed letter wait for its next attempt."""
+    transaction.execute(update(seal_letter).where(*_unsent(letter)).values(next_at=again_at))
+
+
+def _unsent(letter: SealLetter) -> tuple[Any, ...]:
+    waiting = (seal_letter.c.next_at == letter.next_at, seal_letter.c.sent_at.is_(None))
+    return (seal_letter.c.chain == letter.chain, *waiting)
 
 
 def oldest_kept(transaction: Transaction, before: int, most: int) -> tuple[Seal, ...]:
