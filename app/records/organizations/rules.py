@@ -1,10 +1,12 @@
-"""The strictest of several policies, and a policy as JSON."""
+"""The strictest of several policies, a policy as JSON, and whether support is open."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from app.records.organizations.model import (
     STANDARD,
@@ -23,6 +25,7 @@ from app.records.organizations.model import (
 )
 
 _T = TypeVar("_T")
+_AHEAD = 366  # days within which a change of the opening hours is looked for
 
 
 def strictest(policies: Sequence[Policy]) -> Policy:
@@ -130,3 +133,62 @@ def from_json(text: str) -> Policy:
         ),
         authenticate_user=value["authenticate_user"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SupportState:
+    """Whether somebody is at support now, and when that changes; None where it does not within a year."""
+
+    open: bool
+    changes_at: int | None
+
+
+def support_state(policy: SupportPolicy, now: int) -> SupportState:
+    """Whether support is open at a moment.
+
+    An opening runs between two times of day as the clocks of its zone show them: where they are put forward over one of
+    the two the change of clocks stands for it, and an hour that comes twice belongs to the opening both times.
+    """
+    if not policy.openings:
+        return SupportState(open=False, changes_at=None)
+    zone = ZoneInfo(policy.time_zone)
+    today = datetime.fromtimestamp(now, zone).date()
+    closed_on = {date.fromisoformat(day) for day in policy.closed_on}
+    open_until = 0
+    for day in (today + timedelta(days=ahead) for ahead in range(_AHEAD)):
+        hours = () if day in closed_on else [one for one in policy.openings if one.weekday == day.weekday()]
+        for begins, ends in sorted(_interval(zone, day, one) for one in hours):
+            if ends <= max(now, begins):
+                continue
+            if open_until and begins > open_until:
+                return SupportState(open=True, changes_at=open_until)
+            if not open_until and begins > now:
+                return SupportState(open=False, changes_at=begins)
+            open_until = max(open_until, ends)
+    # the last day looked at may not be the last on which it is open
+    runs_on = open_until >= _moment(zone, today + timedelta(days=_AHEAD), time(0))[0]
+    return SupportState(open=open_until > 0, changes_at=None if runs_on or not open_until else open_until)
+
+
+def _interval(zone: ZoneInfo, day: date, opening: Opening) -> tuple[int, int]:
+    midnight = opening.ends == "24:00"
+    ends_on = day + timedelta(days=1) if midnight else day
+    ends = time(0) if midnight else time.fromisoformat(opening.ends)
+    return _moment(zone, day, time.fromisoformat(opening.begins))[0], _moment(zone, ends_on, ends)[1]
+
+
+def _moment(zone: ZoneInfo, day: date, clock: time) -> tuple[int, int]:
+    """The first and the last moment at which the clocks of a zone show a time of day."""
+    first, last = (int(datetime.combine(day, clock, zone).replace(fold=fold).timestamp()) for fold in (0, 1))
+    if first <= last:
+        return first, last
+    # they never show it: the moment at which they are put forward lies between the two readings
+    before, after = last, first
+    offset = datetime.fromtimestamp(before, zone).utcoffset()
+    while after - before > 1:
+        middle = (before + after) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after, after
