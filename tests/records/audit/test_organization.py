@@ -8,7 +8,7 @@ from sqlalchemy import event, select, update
 from app.records.audit import store
 from app.records.audit.model import Event, Record
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Organization, Profile
+from app.records.organizations.model import Organization
 from app.records.people import store as people_store
 from tests.cast import add_person
 
@@ -66,7 +66,7 @@ def test_an_event_of_somebody_known_carries_it_before_any_proof_too(database, ja
 def test_what_happened_stays_with_the_organization_in_which_it_happened(database, jane):
     with database.begin() as transaction:
         store.add(transaction, replace(NOBODYS, person_id=jane.id))
-        organizations.add(transaction, Organization(ELSEWHERE, "elsewhere", Profile.STANDARD, 7))
+        organizations.add(transaction, Organization(ELSEWHERE, "elsewhere", 7))
         people = people_store.people
         transaction.execute(update(people).where(people.c.id == jane.id).values(home_organization=ELSEWHERE))
         store.add(transaction, replace(NOBODYS, person_id=jane.id))
