@@ -2,16 +2,20 @@
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 LARGE = b"x" * 1_000_000  # more than the kernel buffers for a client that does not read
+FILE = 64 * 1_048_576  # bytes
+PART = b"y" * 65_536
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what came."""
+    """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what came,
+    ``/file`` a file without a name."""
     path = environ["PATH_INFO"]
     status, kind, body = "200 OK", "text/plain", b"hello\n"
     if path == "/slow":
@@ -24,6 +28,14 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
             time.sleep(0.01)
     elif path == "/large":
         body = LARGE
+    elif path == "/file":
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+        for _ in range(FILE // len(PART)):
+            file.write(PART)
+        file.seek(0)
+        start_response(status, [("Content-Type", kind), ("Content-Length", str(FILE))])
+        made: Iterable[bytes] = environ["wsgi.file_wrapper"](file)
+        return made
     elif path == "/echo":
         kind = "application/json"
         body = json.dumps(

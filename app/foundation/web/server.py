@@ -20,12 +20,12 @@ import struct
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -137,7 +137,7 @@ def _load(factory: Callable[[], Application], bounds: Bounds, parent: int) -> "A
 
 
 class Adapter:
-    """A WSGI application (PEP 3333) behind RSGI 1.6: whole requests in, whole replies out."""
+    """A WSGI application (PEP 3333) behind RSGI 1.6: whole requests in, whole replies out, or files."""
 
     def __init__(self, application: Application, bounds: Bounds, parent: int) -> None:
         self._application = application
@@ -222,12 +222,31 @@ class Adapter:
             status, headers, body = answer(self._application, request)
             if self._leaving:
                 headers.append(("connection", "close"))
-            protocol.response_bytes(status, headers, body)
+            if isinstance(body, FileReply):
+                # the server opens it by itself, and then sends what the client takes, without a thread of ours
+                protocol.response_file(status, headers, f"/dev/fd/{body.fileno()}")
+                self._loop.call_soon_threadsafe(self._loop.call_later, _OPENED, body.close)
+            else:
+                protocol.response_bytes(status, headers, body)
         except BaseException:  # noqa: BLE001 - nothing may end this thread, not even a SystemExit
             _log.exception("the application broke")
             protocol.response_bytes(500, [("content-type", "text/plain"), _SERVER], b"Internal Server Error\n")
         with contextlib.suppress(RuntimeError):  # the loop ended meanwhile, the reply is out
             self._loop.call_soon_threadsafe(done.set_result, None)
+
+
+class FileReply:
+    """``wsgi.file_wrapper``: a reply that is a file, from its beginning, whose name may be gone already."""
+
+    def __init__(self, file: BinaryIO, size: int = 65_536) -> None:
+        """``size`` is that of the parts for servers that do not know of this class."""
+        self._file = file
+        self._size = size
+        self.fileno, self.close = file.fileno, file.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        while part := self._file.read(self._size):
+            yield part
 
 
 class _Crew:
@@ -274,6 +293,7 @@ class _Crew:
 
 
 _SERVER = ("server", "web")  # ASVS 13.4.6: neither a product nor a version
+_OPENED = 10.0  # seconds in which the server has surely opened a file that it was handed
 _LAST_REQUESTS = 0.5  # seconds for clients that are connected to be heard
 
 
@@ -323,6 +343,7 @@ def environ(scope: Any) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileReply,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
@@ -356,8 +377,8 @@ def _plain(address: str) -> str:
     return str(mapped) if mapped else address
 
 
-def answer(application: Application, request: dict[str, Any]) -> tuple[int, Headers, bytes]:
-    """Call a WSGI application and collect its reply."""
+def answer(application: Application, request: dict[str, Any]) -> tuple[int, Headers, bytes | FileReply]:
+    """Call a WSGI application and collect its reply, unless it is a file, which the caller closes."""
     started: list[tuple[str, Headers]] = []
     written: list[bytes] = []
 
@@ -368,6 +389,9 @@ def answer(application: Application, request: dict[str, Any]) -> tuple[int, Head
         return written.append
 
     parts = application(request, start_response)
+    if isinstance(parts, FileReply):
+        status, headers = started[0]
+        return int(status[:3]), [*headers, _SERVER], parts
     try:
         written.extend(parts)
     finally:

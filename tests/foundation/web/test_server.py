@@ -1,7 +1,9 @@
 """The server as clients and the application see it."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +22,7 @@ from tests import services
 from tests.edges import wait_until
 from tests.faults.clients import ask, free_port, wait_for
 from tests.faults.served import ROOT, Served, served
+from tests.faults.tiny import FILE
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +115,42 @@ def test_a_head_request_is_answered_without_a_body(server: Served):
     assert head.startswith(b"HTTP/1.1 200 ")
     assert b"content-length: 6" in head
     assert body == b""
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: portal.example\r\nConnection: close\r\n\r\n".encode()
+
+
+def memory(pid: int) -> int:
+    """The most that a process ever had in memory, in bytes."""
+    found = re.search(r"VmHWM:\s+([0-9]+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1_024
+
+
+def test_a_file_arrives_whole_and_the_worker_never_has_it_in_memory(server: Served):
+    pid = echo(server)["pid"]
+    before = memory(pid)
+    for _ in range(3):
+        with socket.create_connection(server.address) as client:
+            client.sendall(get("/file"))
+            reply = client.makefile("rb")
+            head = b"".join(iter(reply.readline, b"\r\n"))
+            assert f"content-length: {FILE}".encode() in head.lower()
+            length = 0
+            while part := reply.read(1_048_576):
+                length += len(part)
+            assert length == FILE
+    assert memory(pid) - before < FILE / 4
+
+
+def test_clients_that_do_not_read_a_file_hold_no_thread(server: Served):
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):  # twice as many as there are threads
+            client = stack.enter_context(socket.create_connection(server.address))
+            client.sendall(get("/file"))
+            assert client.recv(1) == b"H"
+        assert raw(server, get("/"), PATIENCE).endswith(b"hello\n")
 
 
 def test_no_reply_names_a_product_or_a_version(server: Served):
