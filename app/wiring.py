@@ -29,7 +29,8 @@ from app.foundation.web import application
 from app.journeys.activation import views as activation_views
 from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
-from app.journeys.auditing.service import Auditing, SealMail, SealMailMeans
+from app.journeys.auditing import views as auditing_views
+from app.journeys.auditing.service import Auditing, AuditLog, SealMail, SealMailMeans
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
@@ -481,6 +482,8 @@ def build_web(base: Foundation, means: Means) -> Flask:
         )
     )
     app.register_blueprint(contacts_views.blueprint(contacts, steps.presence))
+    audit_log = AuditLog(database=base.database, limits=means.limits, staffing=steps.staffing, clock=base.clock)
+    app.register_blueprint(auditing_views.blueprint(audit_log, steps.staffing))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:
@@ -564,7 +567,7 @@ def qr_svg(text: str) -> bytes:
 
 
 def run_worker(base: Foundation, stop: threading.Event) -> None:
-    """Send until told to stop, tidy up each hour, seal the audit log every few seconds and mail its newest seal."""
+    """Send until told to stop; beside it tidy up each hour, and seal, check and mail the audit log in its time."""
     housekeeping = Housekeeping(base.database, base.clock)
     auditing = build_auditing(base)
 
@@ -585,6 +588,7 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     duties = [
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
+        threading.Thread(target=keep, args=(auditing.check, "checking the audit log", 600), name="check"),
     ]
     if base.settings.audit_seals_mail_to:
         seal_mail = build_seal_mail(base, senders[Channel.EMAIL])

@@ -40,7 +40,8 @@ document.addEventListener("submit", (event) => {
   pressed.add(form);
   button?.classList.add("busy");
   button?.setAttribute("aria-disabled", "true");
-  setTimeout(release, 10000, form); // the reader stopped the page, or it never came
+  // the reader stopped the page, or it never came; where a file is saved the page stays
+  setTimeout(release, "saves" in form.dataset ? 1500 : 10000, form);
 });
 
 addEventListener("pageshow", (event) => {

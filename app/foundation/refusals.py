@@ -15,6 +15,9 @@ class Code(StrEnum):
     NOT_A_SAVED_CODE = "not_a_saved_code"
     NOT_A_PHONE = "not_a_phone"
     NOT_AN_EMAIL = "not_an_email"
+    NOT_A_DATE = "not_a_date"
+    NOT_A_CHOICE = "not_a_choice"
+    DATES_CROSSED = "dates_crossed"
     # a judgement: 422, beside the field
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, not a secret
     WRONG_CODE = "wrong_code"

@@ -19,6 +19,7 @@ from flask import Flask, Response, g, jsonify, redirect, render_template, reques
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.foundation.refusals import Code
+from app.journeys.auditing.model import Entry, LogPage, Place
 from app.journeys.authenticators.model import (
     Action,
     Activity,
@@ -34,6 +35,7 @@ from app.journeys.authenticators.model import (
     SignedIn,
 )
 from app.journeys.authenticators.rules import moment
+from app.records.audit.model import Checked, Fault, Tampering
 from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -439,6 +441,37 @@ def _first_password(status: int = 200, errors: Any = None) -> Case:
     return _activation("password", status, errors=errors, **known)
 
 
+_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+
+def _entry(number: int, event: str, outcome: str = "success", actor: str = "self", **details: Any) -> Entry:
+    reason = str(details.pop("reason", ""))
+    at = datetime.fromtimestamp(_NOW - 70 * (4_711 - number), UTC)
+    details = {"browser": _AGENT, **details}
+    return Entry(number, event, at, "jane", "", actor, outcome, reason, "2001:db8::7", details)
+
+
+_ENTRIES = (
+    _entry(4_711, "authn_login_success", level=2, proofs=["app"], session="0" * 32),
+    _entry(4_710, "authn_token_success", journey="sign_in"),
+    _entry(4_709, "authn_token_fail", "failure", reason="clock_off", half_minutes=3),
+    replace(_entry(4_708, "authn_login_unlock", actor="operator", reason="operator"), address="", user_id=_LONG),
+    replace(_entry(4_707, "user_activated", actor="sam"), organization="Subsidiary Ltd"),
+    replace(_entry(4_706, "audit_log_exported"), user_id=""),
+)
+_WHOLE = Checked(_NOW - 9_000, 1_234_567, None)
+
+
+def _log(status: int = 200, *, errors: Any = None, page: Any = ..., asked: Any = None, **more: str) -> Case:
+    utc = datetime.fromtimestamp(_NOW - 9_000, UTC)
+    page = LogPage(_ENTRIES, Place(_NOW, 4_000), utc, _WHOLE, utc) if page is ... else page
+    signed = {"user_id": "ada", "idle_in": 900, "role": "administrator"}
+    context = {**_SIGNED, "signed": signed, "page": page, "asked": asked or {}, "newest": "", "older": "", **more}
+    context |= {"events": _LOG_EVENTS, "outcomes": ("success", "failure"), "errors": errors or {}}
+    return Case("auditing/log.html", context, status, "/admin/audit")
+
+
+_LOG_EVENTS = tuple(sorted({one.event for one in _ENTRIES}))
 _SOON = 1_790_000_000 + 80_000
 
 CASES: dict[str, Case] = {
@@ -681,6 +714,37 @@ CASES: dict[str, Case] = {
     "activate-codes-busy": _first_codes(status=429, errors=_errors(Refused(Code.TOO_MANY_TRIES, "", {}, 120))),
     "activate-codes-shown": _first_codes(*_CODES),
     "activate-done": _activation("done"),
+    "audit": _log(older="/admin/audit?before=1790000000.4000"),
+    "audit-filtered": _log(
+        asked={"person": "jane", "event": "authn_token_fail", "outcome": "failure", "from": "2026-09-01"},
+        newest="/admin/audit?person=jane",
+    ),
+    "audit-nothing": _log(page=LogPage((), None, None, None, None)),
+    "audit-nothing-fits": _log(
+        page=LogPage((), None, datetime.fromtimestamp(_NOW, UTC), None, None), asked={"person": "nobody"}
+    ),
+    "audit-tampered": _log(
+        page=LogPage(
+            _ENTRIES[:2],
+            None,
+            datetime.fromtimestamp(_NOW, UTC),
+            replace(_WHOLE, fault=Fault(Tampering.EDITED, 4_242)),
+            datetime.fromtimestamp(_NOW, UTC),
+        )
+    ),
+    "audit-two-errors": _log(
+        422,
+        page=None,
+        asked={"person": "jane", "from": "yesterday", "event": "nothing"},
+        errors=_errors(Refused(Code.NOT_A_CHOICE, "event"), Refused(Code.NOT_A_DATE, "from")),
+    ),
+    "audit-dates-crossed": _log(
+        422,
+        page=None,
+        asked={"from": "2026-09-02", "to": "2026-09-01"},
+        errors=_errors(Refused(Code.DATES_CROSSED, "to")),
+    ),
+    "audit-throttled": _log(429, page=None, errors=_errors(Refused(Code.TOO_MANY_TRIES, "", {}, 120))),
     "409-link-dead": _refusal(409, Code.LINK_DEAD, due="/activate"),
     "400": _refusal(400),
     "400-csrf": _refusal(400, "csrf"),

@@ -3,6 +3,8 @@
 import ipaddress
 import logging
 import re
+import tempfile
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ import structlog
 from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import wrap_file
 
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
@@ -114,6 +117,22 @@ def as_file(text: str, name: str) -> Response:
     """A text to be saved."""
     response = make_response(text)
     response.mimetype = "text/plain"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def as_download(lines: Iterable[str], name: str, kind: str) -> Response:
+    """Lines to be saved, however many: they are put into a file without a name, which the server hands over."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+    try:
+        file.writelines(line.encode() for line in lines)
+    except BaseException:
+        file.close()
+        raise
+    length = file.tell()
+    file.seek(0)
+    response = Response(wrap_file(request.environ, file), mimetype=kind, direct_passthrough=True)
+    response.headers["Content-Length"] = str(length)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

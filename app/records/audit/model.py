@@ -50,6 +50,7 @@ class Event(StrEnum):
     ROLLED_BACK = "user_rolled_back"
     LEFT_TO_SUPPORT = "user_left_to_support"
     NOTICE_SENT = "notice_sent"
+    LOG_EXPORTED = "audit_log_exported"
     CONTACT_ADDED = "contact_added"
     CONTACT_REMOVED = "contact_removed"
     CONTACT_DEFAULT = "contact_made_default"
@@ -153,4 +154,13 @@ class Verdict:
     events: int
     waiting: int
     head: Seal | None
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How the last check of the whole log ended. ``fault``: what was wrong first, and where."""
+
+    at: int
+    events: int
     fault: Fault | None

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata, savepoint
-from app.records.audit.model import Event, Record, Seal, SealLetter, Stored
+from app.records.audit.model import Checked, Event, Fault, Record, Seal, SealLetter, Stored, Tampering
 
 events = Table(
     "audit_events",
@@ -41,7 +41,8 @@ events = Table(
     Column("address", String(64), nullable=False),
     Column("details", Text, nullable=False),
     Index("ix_audit_events_person_id_at", "person_id", "at"),
-    Index("ix_audit_events_organization_id_at", "organization_id", "at", "id"),
+    # a page of what an organization's administrators see; what they filter by is in it, so that only what fits is read
+    Index("ix_audit_events_organization_id_at", "organization_id", "at", "id", "event", "outcome", "actor"),
     sqlite_autoincrement=True,
 )
 
@@ -78,6 +79,17 @@ seal_letter = Table(
     Column("sent_at", BigInteger),
 )
 
+# one row: how the last check ended
+check = Table(
+    "audit_check",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("fault", String(16)),
+    Column("fault_number", BigInteger),
+)
+
 # of the table of people, which is another room's, as much as an INSERT here needs
 _people = table("people", column("id", Integer), column("home_organization", String))
 _GIVEN = ("event", "at", "person_id", "actor", "outcome", "reason", "address", "details")
@@ -98,6 +110,14 @@ _LETTER = tuple(column.name for column in seal_letter.columns if column.name != 
 _FIRST_LETTER = {
     "sqlite": sqlite.insert(seal_letter).on_conflict_do_nothing(index_elements=["place"]),
     "postgresql": postgresql.insert(seal_letter).on_conflict_do_nothing(index_elements=["place"]),
+}
+
+_CHECKED = ("at", "events", "fault", "fault_number")
+_NOTE_CHECK = {
+    name: made.on_conflict_do_update(
+        index_elements=["place"], set_={column: made.excluded[column] for column in _CHECKED}
+    )
+    for name, made in (("sqlite", sqlite.insert(check)), ("postgresql", postgresql.insert(check)))
 }
 
 
@@ -167,7 +187,7 @@ def pages(transaction: Transaction, after: int, size: int, before: int | None = 
         found = select(events).where(events.c.id > after).order_by(events.c.id).limit(size)
         if before is not None:
             found = found.where(events.c.id < before)
-        rows = tuple(_stored(row) for row in transaction.execute(found))
+        rows = tuple(from_row(row) for row in transaction.execute(found))
         if not rows:
             return
         yield rows
@@ -181,7 +201,7 @@ def numbers_after(transaction: Transaction, after: int) -> list[int]:
 
 def stored(transaction: Transaction, numbers: Sequence[int]) -> tuple[Stored, ...]:
     """Events of some numbers, as they stand."""
-    return tuple(_stored(row) for row in transaction.execute(select(events).where(events.c.id.in_(numbers))))
+    return tuple(from_row(row) for row in transaction.execute(select(events).where(events.c.id.in_(numbers))))
 
 
 def newest_seal(transaction: Transaction) -> Seal | None:
@@ -255,6 +275,22 @@ def _unsent(letter: SealLetter) -> tuple[Any, ...]:
     return (seal_letter.c.chain == letter.chain, *waiting)
 
 
+def last_check(transaction: Transaction) -> Checked | None:
+    """How the last check ended; None where there was none yet."""
+    row = transaction.execute(select(check)).first()
+    if row is None:
+        return None
+    return Checked(row.at, row.events, Fault(Tampering(row.fault), row.fault_number) if row.fault else None)
+
+
+def note_check(transaction: Transaction, checked: Checked) -> None:
+    """Write down how a check ended, in place of the one before."""
+    fault = checked.fault
+    named = {"fault": fault.kind.value if fault else None, "fault_number": fault.number if fault else None}
+    values = {"place": 1, "at": checked.at, "events": checked.events, **named}
+    transaction.execute(_NOTE_CHECK[transaction.dialect.name], values)
+
+
 def oldest_kept(transaction: Transaction, before: int, most: int) -> tuple[Seal, ...]:
     """The first seals that still have their bodies, as long as all of their events are older than a moment."""
     found = select(seals).where(seals.c.body.is_not(None)).order_by(seals.c.number).limit(most)
@@ -272,7 +308,8 @@ def forget(transaction: Transaction, seal: Seal, numbers: Sequence[int]) -> int:
     return int(transaction.execute(delete(events).where(events.c.id.in_(numbers))).rowcount)
 
 
-def _stored(row: Any) -> Stored:
+def from_row(row: Any) -> Stored:
+    """A whole row of events as it stands."""
     return Stored(
         id=row.id,
         event=row.event,
