@@ -42,6 +42,7 @@ from app.journeys.enrollment import views as enrollment_views
 from app.journeys.enrollment.service import Enrollment, OwnApps, OwnAppsMeans
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
+from app.journeys.policy.service import PolicyMeans
 from app.journeys.recovery import views as recovery_views
 from app.journeys.recovery.service import Recovery, RecoveryMeans
 from app.journeys.recovery_codes import views as recovery_codes_views
@@ -59,6 +60,7 @@ from app.records.delivery.channels.letters import Letters
 from app.records.delivery.channels.sms_twilio import millionths
 from app.records.delivery.model import Caps, Channel, Destination, Sender
 from app.records.delivery.outbox import Outbox
+from app.records.delivery.rules import country_of
 from app.records.delivery.service import Callbacks, Prices, SmsGuard, SmsGuardMeans
 from app.records.delivery.worker import Worker
 from app.records.flows.service import Flows
@@ -343,6 +345,21 @@ def build_steps(base: Foundation, means: Means) -> Steps:
                 issuer=base.settings.brand_name,
             )
         ),
+    )
+
+
+def build_policies(base: Foundation, means: Means, steps: Steps) -> PolicyMeans:
+    """What organizations and their policies stand on, at the command and on the page."""
+    settings = base.settings
+    return PolicyMeans(
+        database=base.database,
+        clock=base.clock,
+        chance=base.chance,
+        outbox=means.outbox,
+        staffing=steps.staffing,
+        country_of=country_of,
+        countries=None if EVERYWHERE in settings.sms_countries else settings.sms_countries,
+        language=settings.default_language,
     )
 
 

@@ -11,6 +11,7 @@ import click
 from app.cli.auditing import audit
 from app.cli.demo import demo
 from app.cli.door import Door
+from app.cli.organizations import org
 from app.cli.people import user
 from app.cli.running import serve, worker
 from app.cli.setting_up import check_config, doctor, init
@@ -23,5 +24,5 @@ def main() -> None:
     os.umask(0o077)  # databases, keys and sockets are nobody else's
 
 
-for command in (init, doctor, check_config, serve, worker, demo, user, audit):
+for command in (init, doctor, check_config, serve, worker, demo, org, user, audit):
     main.add_command(command)

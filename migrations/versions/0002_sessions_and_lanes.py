@@ -60,6 +60,15 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_policies_organization_id_organizations')),
     sa.PrimaryKeyConstraint('organization_id', 'number', name=op.f('pk_policies'))
     )
+    op.create_table('policy_notices',
+    sa.Column('organization_id', sa.String(length=36), nullable=False),
+    sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('by_sms', sa.Boolean(), nullable=False),
+    sa.Column('told_upto', sa.Integer(), nullable=False),
+    sa.Column('ended_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_policy_notices_organization_id_organizations')),
+    sa.PrimaryKeyConstraint('organization_id', 'number', name=op.f('pk_policy_notices'))
+    )
     op.create_table('disputes',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('person_id', sa.Integer(), nullable=False),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.records.organizations.model import Policy
+
 
 class Level(StrEnum):
     """How bad it is."""
@@ -42,4 +44,4 @@ class Facts:
     plain_smtp: bool
     plain_twilio: bool
     security_contact: bool
-    profiles: Mapping[str, str] = field(default_factory=dict)  # by the organization's name
+    policies: Mapping[str, Policy] = field(default_factory=dict)  # by the organization's name

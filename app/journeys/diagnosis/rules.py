@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.journeys.diagnosis.model import Check, Deviation, Facts, Level
+from app.records.organizations.model import Departure, Policy
+from app.records.organizations.rules import ALL_DEPARTURES, EMAIL_PIN, SMS_PIN, departures
 
 CLOCK_TOLERANCE = 5  # seconds; an app's code is right for thirty
 
@@ -29,18 +31,14 @@ ALWAYS = (
         "Passwords are hashed with Argon2id, as OWASP and RFC 9106 advise, and not with a scheme of SP 800-132.",
     ),
 )
-_EMAIL_PIN = Deviation(
-    "email-pin",
-    f"{_NIST} sec. 3.1.3.1 and 4.2",
-    "A one-time PIN may go to an e-mail address. NIST allows that as an issued recovery code, never as an "
-    "authenticator: at sign-in it gives a lower level, good only for changing the password with the current one.",
-)
-_SMS_PIN = Deviation(
-    "sms-pin",
-    f"{_NIST} sec. 3.1.3.3 and 3.2.9",
-    "A one-time PIN may go by SMS, a restricted authenticator: people must be told of its risk, offered another way, "
-    "and the operator needs a plan for its end.",
-)
+
+
+def _told(departure: Departure, names: Sequence[str] = ()) -> Deviation:
+    used = f" Used by: {', '.join(names)}." if names else ""
+    return Deviation(departure.key, departure.source, f"{departure.sentence}{used}")
+
+
+_EMAIL_PIN, _SMS_PIN = _told(EMAIL_PIN), _told(SMS_PIN)
 _PLAIN_HTTP = Deviation(
     "plain-http",
     f"{_ASVS} 12.2.1 and 3.3.1",
@@ -63,18 +61,8 @@ _NO_SECURITY_CONTACT = Deviation(
 )
 
 
-def _classic(names: Sequence[str]) -> Deviation:
-    return Deviation(
-        "classic",
-        f"{_NIST} sec. 3.1.1.2 and 4.2; {_ASVS} 6.2 and 6.4",
-        "The profile classic has composition rules, periodic change, security questions, mailed temporary passwords, "
-        f"and locks until somebody unlocks; used by: {', '.join(names)}.",
-    )
-
-
 def deviations(facts: Facts) -> tuple[Deviation, ...]:
     """Every departure of an installation, in the order of docs/deviations.md."""
-    classic = sorted(name for name, profile in facts.profiles.items() if profile == "classic")
     conditional = (
         (facts.email, _EMAIL_PIN),
         (facts.sms, _SMS_PIN),
@@ -84,9 +72,15 @@ def deviations(facts: Facts) -> tuple[Deviation, ...]:
         (not facts.security_contact, _NO_SECURITY_CONTACT),
     )
     found = [*ALWAYS, *(deviation for holds, deviation in conditional if holds)]
-    if classic:
-        found.append(_classic(classic))
-    return tuple(found)
+    return (*found, *_of_policies(facts.policies))
+
+
+def _of_policies(policies: Mapping[str, Policy]) -> tuple[Deviation, ...]:
+    """What organizations decided against the standards, each once, with who did."""
+    decided = {name: departures(policies[name]) for name in sorted(policies)}
+    each = [one for one in ALL_DEPARTURES if one not in (EMAIL_PIN, SMS_PIN)]  # those two are the installation's
+    users = {one: [name for name, theirs in decided.items() if one in theirs] for one in each}
+    return tuple(_told(one, names) for one, names in users.items() if names)
 
 
 def worst(checks: Iterable[Check]) -> Level:

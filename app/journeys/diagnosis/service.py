@@ -26,6 +26,7 @@ from app.records.delivery.channels.email_smtp import SmtpSender
 from app.records.delivery.channels.sms_twilio import TwilioSender
 from app.records.delivery.model import Channel, Failure
 from app.records.organizations import store as organizations
+from app.records.organizations.model import Policy
 
 _SAMPLE = 0.1  # seconds over which the two clocks of the machine are compared
 _HIDDEN = "(hidden)"
@@ -279,13 +280,16 @@ class Diagnosis:
 
     def profiles(self) -> dict[str, str]:
         """The policy profile of each organization; empty where the database cannot say."""
+        return {name: policy.profile.value for name, policy in self._policies().items()}
+
+    def _policies(self) -> dict[str, Policy]:
         try:
             if not migrations.at_head(self._database):
                 return {}
             with self._database.read() as looking:
                 now = self._clock.now()
                 held = organizations.everyone(looking)
-                return {one.name: organizations.policy_of(looking, one.id, now).profile.value for one in held}
+                return {one.name: organizations.policy_of(looking, one.id, now) for one in held}
         except StoreAway:
             return {}
 
@@ -300,7 +304,7 @@ class Diagnosis:
                 plain_smtp=settings.smtp_url.startswith("smtp://"),
                 plain_twilio=settings.twilio_api_base.startswith("http://"),
                 security_contact=bool(settings.security_contact),
-                profiles=self.profiles(),
+                policies=self._policies(),
             )
         )
 

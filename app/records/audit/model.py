@@ -54,6 +54,9 @@ class Event(StrEnum):
     CONTACT_ADDED = "contact_added"
     CONTACT_REMOVED = "contact_removed"
     CONTACT_DEFAULT = "contact_made_default"
+    ORGANIZATION_CREATED = "organization_created"
+    POLICY_CHANGED = "policy_changed"
+    POLICY_EXPORTED = "policy_preview_exported"
 
 
 @dataclass(frozen=True, slots=True)

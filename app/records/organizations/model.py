@@ -283,3 +283,26 @@ class Version:
     made_at: int
     made_by: str
     holds_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One row of policy_notices: how far the people of an organization were told of a staged version."""
+
+    organization_id: str
+    number: int
+    by_sms: bool
+    told_upto: int  # the row of the last person
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """What a standard asks for and a policy does not do, beside the setting it comes from.
+
+    ``key`` is a heading of docs/deviations.md; ``setting`` names the part as in ``password.classes``.
+    """
+
+    key: str
+    setting: str
+    source: str
+    sentence: str

@@ -1,4 +1,4 @@
-"""The strictest of several policies, a policy as JSON, and whether support is open."""
+"""The strictest of several policies, departures from the standards, a policy as JSON, opening hours."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from app.records.organizations.model import (
     STANDARD,
+    Departure,
     LockoutPolicy,
     OnFailures,
     Opening,
@@ -104,6 +105,103 @@ def _lockout(several: Sequence[LockoutPolicy]) -> LockoutPolicy:
         after=min(one.after for one in these),
         minutes=0 if any(one.minutes == 0 for one in these) else max(one.minutes for one in these),
     )
+
+
+_NIST = "NIST SP 800-63B-4"
+_ASVS = "OWASP ASVS 5.0"
+EMAIL_PIN = Departure(
+    "email-pin",
+    "recovery.second",
+    f"{_NIST} sec. 3.1.3.1 and 4.2",
+    "A one-time PIN may go to an e-mail address. NIST allows that as an issued recovery code, never as an "
+    "authenticator: at sign-in it gives a lower level, good only for changing the password with the current one.",
+)
+SMS_PIN = Departure(
+    "sms-pin",
+    "recovery.second",
+    f"{_NIST} sec. 3.1.3.3 and 3.2.9",
+    "A one-time PIN may go by SMS, a restricted authenticator: people must be told of its risk, offered another way, "
+    "and the operator needs a plan for its end.",
+)
+_DEPARTURES: tuple[tuple[Callable[[Policy], bool], Departure], ...] = (
+    (lambda policy: Proof.EMAIL in policy.recovery.second, EMAIL_PIN),
+    (lambda policy: Proof.SMS in policy.recovery.second, SMS_PIN),
+    (
+        lambda policy: policy.profile is Profile.CLASSIC,
+        Departure(
+            "classic",
+            "profile",
+            f"{_NIST} sec. 3.1.1.2 and 4.2; {_ASVS} 6.2 and 6.4",
+            "The profile classic has composition rules, periodic change, security questions, mailed temporary "
+            "passwords, and locks until somebody unlocks.",
+        ),
+    ),
+    (
+        lambda policy: policy.password.classes > 1,
+        Departure(
+            "composition",
+            "password.classes",
+            f"{_NIST} sec. 3.1.1.2; {_ASVS} 6.2.5",
+            "A password must have several kinds of characters, which makes people choose more alike, not better.",
+        ),
+    ),
+    (
+        lambda policy: policy.password.min_strength > 0,
+        Departure(
+            "strength-rule",
+            "password.min_strength",
+            f"{_NIST} sec. 3.1.1.2; {_ASVS} 6.2.5",
+            "A password must reach an estimated strength. That is a rule beyond length and blocklist, which the "
+            "standards leave to advice.",
+        ),
+    ),
+    (
+        lambda policy: policy.password.max_age_days > 0,
+        Departure(
+            "password-expiry",
+            "password.max_age_days",
+            f"{_NIST} sec. 3.1.1.2; {_ASVS} 6.2.10",
+            "A password has to be changed after some time, without any sign that somebody else knows it.",
+        ),
+    ),
+    (
+        lambda policy: policy.password.min_age_hours > 0,
+        Departure(
+            "password-minimum-age",
+            "password.min_age_hours",
+            f"{_ASVS} 6.2.2",
+            "A password cannot be changed again for some hours, even by an owner who fears that it was seen. A "
+            "recovery changes it at any time.",
+        ),
+    ),
+    (
+        lambda policy: policy.lockout.on_failures is OnFailures.LOCK,
+        Departure(
+            "lock",
+            "lockout.on_failures",
+            f"{_ASVS} 6.1.1 and 6.3.1",
+            "After some failed sign-ins the password is locked, so that whoever knows a User ID can keep its owner "
+            "from signing in. A recovery opens it at any time.",
+        ),
+    ),
+    (
+        lambda policy: policy.authenticate_user,
+        Departure(
+            "sole-password",
+            "authenticate_user",
+            f"{_NIST} sec. 2.2; {_ASVS} 6.3.3",
+            "Programs sign people in with the password alone, by AuthenticateUser. Such a password has at least 15 "
+            "characters, and what it opens is never this portal.",
+        ),
+    ),
+)
+ALL_DEPARTURES = tuple(departure for _, departure in _DEPARTURES)
+"""In the order of docs/deviations.md."""
+
+
+def departures(policy: Policy) -> tuple[Departure, ...]:
+    """Where a policy departs from the standards, in the order of docs/deviations.md."""
+    return tuple(departure for departs, departure in _DEPARTURES if departs(policy))
 
 
 def to_json(policy: Policy) -> str:

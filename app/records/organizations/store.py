@@ -19,11 +19,12 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata
-from app.records.organizations.model import STANDARD, Membership, Organization, Policy, Role, Version
+from app.records.organizations.model import STANDARD, Membership, Organization, Policy, Role, Telling, Version
 from app.records.organizations.rules import from_json, strictest, to_json
 
 organizations = Table(
@@ -55,6 +56,17 @@ policies = Table(
     Column("made_at", BigInteger, nullable=False),
     Column("made_by", String(255), nullable=False),
     Column("holds_from", BigInteger, nullable=False),
+)
+
+# what the worker has yet to tell of a policy that is staged: people in the order of their rows
+policy_notices = Table(
+    "policy_notices",
+    metadata,
+    Column("organization_id", String(36), ForeignKey("organizations.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("by_sms", Boolean, nullable=False),
+    Column("told_upto", Integer, nullable=False),
+    Column("ended_at", BigInteger),
 )
 
 
@@ -212,6 +224,32 @@ def add_version(transaction: Transaction, version: Version) -> bool:
         "holds_from": version.holds_from,
     }
     return transaction.execute(_ADD_VERSION[transaction.dialect.name], values).first() is not None
+
+
+def tell_of(transaction: Transaction, version: Version, *, by_sms: bool) -> None:
+    """Note that people have to be told of a staged version; ``by_sms``: those without e-mail by SMS."""
+    row = {"organization_id": version.organization_id, "number": version.number, "by_sms": by_sms, "told_upto": 0}
+    transaction.execute(insert(policy_notices).values(row))
+
+
+def to_tell(transaction: Transaction) -> tuple[Telling, ...]:
+    """What people have yet to be told of."""
+    found = select(policy_notices).where(policy_notices.c.ended_at.is_(None)).order_by(policy_notices.c.organization_id)
+    return tuple(
+        Telling(row.organization_id, row.number, bool(row.by_sms), row.told_upto) for row in transaction.execute(found)
+    )
+
+
+def told(transaction: Transaction, telling: Telling, upto: int, ended_at: int | None = None) -> bool:
+    """Move on to a person's row, and end it where ``ended_at`` is given; False where somebody else did meanwhile."""
+    where = (
+        policy_notices.c.organization_id == telling.organization_id,
+        policy_notices.c.number == telling.number,
+        policy_notices.c.told_upto == telling.told_upto,
+        policy_notices.c.ended_at.is_(None),
+    )
+    moved = update(policy_notices).where(*where).values(told_upto=upto, ended_at=ended_at)
+    return transaction.execute(moved).rowcount == 1
 
 
 def _version(row: Any) -> Version:

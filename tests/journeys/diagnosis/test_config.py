@@ -1,7 +1,7 @@
 """What the check of the configuration shows, and that the documents say the same."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -12,8 +12,10 @@ from app.foundation.sql.migrations import migrate
 from app.journeys.diagnosis.model import Check, Facts, Level
 from app.journeys.diagnosis.rules import deviations, worst
 from app.journeys.diagnosis.service import Diagnosis
+from app.journeys.policy.rules import SETTINGS
 from app.records.organizations import store as organizations
-from app.records.organizations.model import PRESETS, Organization, Profile, Version
+from app.records.organizations.model import PRESETS, STANDARD, Organization, PasswordPolicy, Policy, Profile, Version
+from app.records.organizations.rules import ALL_DEPARTURES, departures
 from tests.hands import START, HandClock
 
 WORST = Facts(
@@ -23,7 +25,15 @@ WORST = Facts(
     plain_smtp=True,
     plain_twilio=True,
     security_contact=False,
-    profiles={"acme": "classic", "default": "standard"},
+    policies={
+        "acme": replace(
+            PRESETS[Profile.CLASSIC],
+            password=PasswordPolicy(min_length=15, classes=3, max_age_days=90, min_age_hours=24, min_strength=3),
+            authenticate_user=True,
+        ),
+        "bolt": PRESETS[Profile.CLASSIC],
+        "default": STANDARD,
+    },
 )
 BEST = Facts(secure=True, sms=False, email=False, plain_smtp=False, plain_twilio=False, security_contact=True)
 
@@ -89,7 +99,33 @@ def test_every_departure_has_its_own_cause():
         "plain-twilio",
         "no-security-contact",
         "classic",
+        "composition",
+        "strength-rule",
+        "password-expiry",
+        "password-minimum-age",
+        "lock",
+        "sole-password",
     }
+
+
+def test_a_departure_of_policies_is_told_once_with_who_decided_it():
+    told = {deviation.key: deviation.sentence for deviation in deviations(WORST)}
+    assert told["classic"].endswith("Used by: acme, bolt.")
+    assert told["sole-password"].endswith("Used by: acme.")
+    assert "default" not in "".join(told.values())
+
+
+def test_page_command_and_document_have_the_same_departures_of_a_policy():
+    text = (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8")
+    told = [deviation.key for deviation in deviations(WORST)]
+    everything = departures(WORST.policies["acme"])
+    assert everything == ALL_DEPARTURES
+    headings = re.findall(r"^## `([a-z0-9-]+)`$", text, re.MULTILINE)
+    keys = [one.key for one in everything]
+    assert [key for key in told if key in keys] == [key for key in headings if key in keys] == keys
+    assert {one.key for one in departures(Policy())} == {"email-pin", "sms-pin"}
+    known = {*SETTINGS, "profile"}
+    assert all(one.setting in known for one in ALL_DEPARTURES)
 
 
 def test_the_document_explains_every_departure_in_the_same_order_and_no_other():

@@ -1,0 +1,445 @@
+"""Organizations and what they decide, by the command and on the page: shown, previewed, saved, staged, withdrawn."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from app.foundation.chance import Chance
+from app.foundation.clock import Clock
+from app.foundation.sql import Database, Transaction
+from app.foundation.visit import Visit
+from app.journeys.policy import queries, rules
+from app.journeys.policy.model import (
+    OPERATOR,
+    SHOWN,
+    Book,
+    Change,
+    Edited,
+    Facts,
+    Moved,
+    NotDone,
+    Preview,
+    Stranded,
+    Strands,
+    Verdict,
+)
+from app.records.audit import store as audit
+from app.records.audit.model import Event, Record
+from app.records.delivery.outbox import Outbox
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Organization, Policy, Profile, Role, Version
+from app.records.organizations.rules import strictest
+from app.records.people import store as people
+from app.records.people.model import Channel
+from app.steps.staff import Staff, Staffing
+
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyMeans:
+    """What organizations and their policies stand on.
+
+    ``country_of`` says of a number, in E.164, to which country an SMS would go, empty where to none. ``countries`` are
+    those to which the installation sends; None: everywhere.
+    """
+
+    database: Database
+    clock: Clock
+    chance: Chance
+    outbox: Outbox
+    staffing: Staffing
+    country_of: Callable[[str], str]
+    countries: Collection[str] | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody typed, and what it was based on.
+
+    ``profile`` None: the typed settings alter the present policy, else that profile. ``from_day`` is empty, or the day
+    from which it holds. ``known`` is the number of the stranded that they ticked; None: nothing ticked.
+    """
+
+    typed: Mapping[str, str]
+    profile: Profile | None = None
+    from_day: str = ""
+    based_on: int | None = None
+    known: int | None = None
+    by_sms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was saved."""
+
+    version: Version
+    changes: tuple[Change, ...]
+    raised: bool
+
+
+class Organizations:
+    """Organizations as the operator makes and shows them."""
+
+    def __init__(self, means: PolicyMeans) -> None:
+        self._means = means
+
+    def create(self, typed: str) -> Organization:
+        """Make an organization. Raises NotDone."""
+        name = typed.strip()
+        if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+            raise NotDone(f"a name has 1 to {_LONGEST_NAME} printable characters")
+        now = self._means.clock.now()
+        made = Organization(str(UUID(bytes=self._means.chance.octets(16), version=4)), name, now)
+        with self._means.database.begin() as transaction:
+            if not organizations.add_if_free(transaction, made):
+                raise NotDone(f"there is an organization {name!r} already; nothing was changed")
+            details: dict[str, object] = {"organization": made.id, "name": name}
+            audit.add(transaction, Record(Event.ORGANIZATION_CREATED, now, None, OPERATOR, "success", details=details))
+        return made
+
+    def everyone(self) -> tuple[tuple[Organization, Policy, int], ...]:
+        """Each organization with the policy that holds and how many people it has."""
+        now = self._means.clock.now()
+        with self._means.database.read() as looking:
+            sizes = queries.sizes(looking)
+            return tuple(
+                (one, organizations.policy_of(looking, one.id, now), sizes.get(one.id, 0))
+                for one in organizations.everyone(looking)
+            )
+
+
+class Policies:
+    """What an organization decides, and what would follow from it."""
+
+    def __init__(self, means: PolicyMeans) -> None:
+        self._means = means
+
+    # ---- looking
+
+    def find(self, name: str) -> Organization:
+        """The organization of a name, for the operator. Raises NotDone."""
+        with self._means.database.read() as looking:
+            found = organizations.find(looking, name.strip())
+        if found is None:
+            raise NotDone(f"there is no organization {name!r}")
+        return found
+
+    def book(self, organization: Organization) -> Book:
+        """All that it decided."""
+        with self._means.database.read() as looking:
+            return self._book(looking, organization)
+
+    def _book(self, transaction: Transaction, organization: Organization) -> Book:
+        versions = organizations.versions(transaction, organization.id)
+        return rules.book(organization, versions, self._means.clock.now())
+
+    def edited(self, book: Book, draft: Draft) -> Edited:
+        """The policy that a draft describes. Raises NotTaken with all that is wrong."""
+        base = book.present if draft.profile is None else rules.started_from(draft.profile, book.present)
+        return rules.edited(base, draft.typed)
+
+    # ---- saving
+
+    def decide(self, organization: Organization, draft: Draft) -> Decided | None:
+        """Save what the operator decided; None where it is what holds already. Raises NotTaken, NotDone."""
+        try:
+            return self._save(organization, draft, actor=OPERATOR)
+        except Moved:
+            raise NotDone("somebody else changed the policy at this moment; look at it and try again") from None
+
+    def save(self, visit: Visit, staff: Staff, organization: Organization, draft: Draft) -> Decided | None:
+        """Save what an administrator decided on the page.
+
+        Raises NotTaken; Moved where somebody else decided since the page was opened; Strands where people would be
+        stranded and ``known`` is not their number; OutOfOrder, Forbidden.
+        """
+        book = self.book(organization)
+        if draft.based_on != book.newest:
+            raise Moved
+        made = self.edited(book, draft)
+        rules.holds_from(draft.from_day, made.policy, book.now)
+        found = self.preview(organization, made.policy)
+        if found.stranded and draft.known != len(found.stranded):
+            raise Strands(len(found.stranded))
+        return self._save(organization, draft, actor=staff.person.user_id, visit=visit, staff=staff)
+
+    def _save(
+        self,
+        organization: Organization,
+        draft: Draft,
+        *,
+        actor: str,
+        visit: Visit | None = None,
+        staff: Staff | None = None,
+    ) -> Decided | None:
+        means = self._means
+        with means.database.begin() as transaction:
+            if staff is not None:
+                means.staffing.hold(transaction, staff, Role.ADMINISTRATOR)
+            book = self._book(transaction, organization)
+            if draft.based_on is not None and draft.based_on != book.newest:
+                raise Moved
+            made = self.edited(book, draft)
+            holds_from = rules.holds_from(draft.from_day, made.policy, book.now)
+            changes = rules.changes(book.present, made.policy)
+            if not changes and not book.staged:
+                return None
+            newest = book.newest
+            if book.staged and holds_from > book.now:
+                newest = self._add(transaction, book, book.present, book.now, newest, actor)  # the day before ends it
+            number = self._add(transaction, book, made.policy, holds_from, newest, actor)
+            version = Version(organization.id, number, made.policy, book.now, actor, holds_from)
+            if holds_from > book.now:
+                organizations.tell_of(transaction, version, by_sms=draft.by_sms)
+            self._write_down(transaction, version, changes, visit, book)
+            self._tell(transaction, organization, version, staff, visit)
+        return Decided(version, changes, made.raised)
+
+    def withdraw(self, visit: Visit, staff: Staff, organization: Organization, based_on: int) -> bool:
+        """Let what is staged never hold: what holds now is decided anew. False where nothing is. Raises Moved."""
+        means = self._means
+        with means.database.begin() as transaction:
+            means.staffing.hold(transaction, staff, Role.ADMINISTRATOR)
+            book = self._book(transaction, organization)
+            if book.newest != based_on:
+                raise Moved
+            if book.staged is None:
+                return False
+            actor = staff.person.user_id
+            number = self._add(transaction, book, book.present, book.now, book.newest, actor)
+            version = Version(organization.id, number, book.present, book.now, actor, book.now)
+            self._write_down(transaction, version, (), visit, book)
+            self._tell(transaction, organization, version, staff, visit)
+        return True
+
+    def _add(
+        self, transaction: Transaction, book: Book, policy: Policy, holds_from: int, newest: int, actor: str
+    ) -> int:
+        version = Version(book.organization.id, newest + 1, policy, book.now, actor, holds_from)
+        if not organizations.add_version(transaction, version):
+            raise Moved
+        return version.number
+
+    def _write_down(
+        self,
+        transaction: Transaction,
+        version: Version,
+        changes: Sequence[Change],
+        visit: Visit | None,
+        book: Book,
+    ) -> None:
+        details: dict[str, object] = {
+            "organization": version.organization_id,
+            "name": book.organization.name,
+            "version": version.number,
+            "changes": {one.key: [one.old, one.new] for one in changes},
+            "holds_from": version.holds_from,
+            "withdrawn": book.staged.number if book.staged else None,
+        }
+        address = visit.address if visit else ""
+        audit.add(
+            transaction,
+            Record(Event.POLICY_CHANGED, book.now, None, version.made_by, "success", "", address, details),
+        )
+
+    def _tell(
+        self,
+        transaction: Transaction,
+        organization: Organization,
+        version: Version,
+        staff: Staff | None,
+        visit: Visit | None,
+    ) -> None:
+        """Tell the other administrators by e-mail: whoever changes the rules does not do so unseen."""
+        now = version.made_at
+        for person_id in queries.administrators(transaction, organization.id):
+            person = people.get(transaction, person_id)
+            if person is None or (staff is not None and person_id == staff.person.id):
+                continue
+            contacts = people.usable_contacts(transaction, person_id, now)
+            self._means.outbox.notify(
+                transaction,
+                contacts=[one for one in contacts if one.channel is Channel.EMAIL],
+                template="notice_policy_changed",
+                variables={
+                    "organization": organization.name,
+                    "by": version.made_by,
+                    "at": now,
+                    "holds_from": version.holds_from if version.holds_from > now else 0,
+                    "address": visit.address if visit else "",
+                },
+                language=person.language or self._means.language,
+                now=now,
+            )
+
+    # ---- what would follow
+
+    def preview(self, organization: Organization, after: Policy, *, named: int = SHOWN) -> Preview:
+        """Who could do less under another policy. Nothing is written. ``named``: how many are told by name."""
+        with self._means.database.read() as looking:
+            found = self._preview(looking, organization, after)
+            first = tuple(_named(looking, found, tuple(found.stranded)[:named]))
+        return replace(found, first=first)
+
+    def stranded(self, organization: Organization, after: Policy) -> Iterator[Stranded]:
+        """Everybody who would be stranded."""
+        with self._means.database.read() as looking:
+            found = self._preview(looking, organization, after)
+            yield from _named(looking, found, tuple(found.stranded))
+
+    def _preview(self, looking: Transaction, organization: Organization, after: Policy) -> Preview:
+        now = self._means.clock.now()
+        bulk = queries.Bulk(looking, organization.id, now)
+        members = bulk.members()
+        pairs = _Pairs(looking, organization, after, now)
+        belongs = pairs.belonging(members, bulk.elsewhere())
+        stranded = self._stranded(bulk, belongs)
+        owing = sum(
+            not row.owed
+            and (pair := belongs.get(row.person_id)) is not None
+            and rules.expired(pair.after, row.changed_at, now)
+            and not rules.expired(pair.before, row.changed_at, now)
+            for row in (bulk.passwords() if pairs.ages_differ else ())
+        )
+        return Preview(len(members), stranded, owing)
+
+    def _stranded(self, bulk: queries.Bulk, belongs: Mapping[int, "_Pair"]) -> dict[int, Verdict]:
+        touched = sorted(person for person, pair in belongs.items() if pair.touched)
+        if not touched:
+            return {}
+        traits, phones = _read(bulk, touched)
+        judge = _Judge(self._means.country_of, self._means.countries)
+        verdicts = ((one, judge.verdict(belongs[one], traits[one], phones.get(one, ()))) for one in touched)
+        return {person: verdict for person, verdict in verdicts if verdict.losses}
+
+
+def _named(looking: Transaction, found: Preview, ids: Sequence[int]) -> Iterator[Stranded]:
+    for row in queries.names(looking, ids):
+        name = " ".join(part for part in (row.first_name, row.last_name) if part)
+        yield Stranded(row.id, found.stranded[row.id], row.user_id, name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """What people of the same organizations meet, before and after."""
+
+    before: Policy
+    after: Policy
+    touched: bool  # whether anybody's proofs could be judged differently
+
+
+class _Pairs:
+    """The strictest policies before and after, one pair for each set of organizations that somebody is in."""
+
+    def __init__(self, looking: Transaction, organization: Organization, after: Policy, now: int) -> None:
+        self._looking = looking
+        self._id = organization.id
+        self._now = now
+        self._own = (organizations.policy_of(looking, organization.id, now), after)
+        self._others: dict[str, Policy] = {}
+        self._made: dict[tuple[str, ...], _Pair] = {}
+
+    @property
+    def ages_differ(self) -> bool:
+        """Whether anybody's password could be too old only then."""
+        return any(
+            pair.before.password.max_age_days != pair.after.password.max_age_days for pair in self._made.values()
+        )
+
+    def belonging(self, members: Sequence[Any], elsewhere: Sequence[Any]) -> dict[int, _Pair]:
+        """The pair of each member: the home organization's policy stands first, then by id, as in the store."""
+        alone = self._pair((self._id,))
+        belongs = dict.fromkeys((row.person_id for row in members), alone)
+        several: dict[int, list[tuple[bool, str]]] = {}
+        for row in elsewhere:
+            if row.person_id in belongs:
+                several.setdefault(row.person_id, []).append((not row.is_primary, row.organization_id))
+        for row in members if several else ():
+            if row.person_id in several:
+                ordered = sorted([*several[row.person_id], (not row.is_primary, self._id)])
+                belongs[row.person_id] = self._pair(tuple(identifier for _, identifier in ordered))
+        return belongs
+
+    def _pair(self, ids: tuple[str, ...]) -> _Pair:
+        if ids not in self._made:
+            before, after = (strictest([self._policy(one, which) for one in ids]) for which in (0, 1))
+            self._made[ids] = _Pair(before, after, rules.proof_views_differ(before, after))
+        return self._made[ids]
+
+    def _policy(self, identifier: str, which: int) -> Policy:
+        if identifier == self._id:
+            return self._own[which]
+        if identifier not in self._others:
+            self._others[identifier] = organizations.policy_of(self._looking, identifier, self._now)
+        return self._others[identifier]
+
+
+_NEITHER = (False, False)  # an SMS reaches them under neither policy
+# what somebody has, as bits: so many people have the same that each combination is judged once
+_PASSWORD, _APP, _SIGNING_APP, _CODE, _SIGNING_CODE, _EMAIL = (1 << n for n in range(6))
+
+
+def _read(bulk: queries.Bulk, wanted: Collection[int]) -> tuple[dict[int, int], dict[int, list[str]]]:
+    traits: dict[int, int] = dict.fromkeys(wanted, 0)
+    phones: dict[int, list[str]] = {}
+    for row in bulk.passwords():
+        if row.person_id in traits:
+            traits[row.person_id] |= _PASSWORD
+    for row in bulk.apps():
+        if row.person_id in traits:
+            traits[row.person_id] |= _SIGNING_APP | (_APP if row.usable_from <= bulk.now else 0)
+    for row in bulk.codes():
+        if row.person_id in traits:
+            traits[row.person_id] |= (_SIGNING_CODE if row.signs_in else 0) | (_CODE if row.recovers else 0)
+    for row in bulk.contacts():
+        if row.person_id not in traits:
+            continue
+        if row.channel == Channel.EMAIL.value:
+            traits[row.person_id] |= _EMAIL
+        else:
+            phones.setdefault(row.person_id, []).append(row.address)
+    return traits, phones
+
+
+class _Judge:
+    """Judges each combination once; a number's country is looked up only where the answer hangs on it."""
+
+    def __init__(self, country_of: Callable[[str], str], countries: Collection[str] | None) -> None:
+        self._country_of = country_of
+        self._countries = countries
+        self._judged: dict[tuple[_Pair, int, tuple[bool, bool]], Verdict] = {}
+        self._hangs: dict[tuple[_Pair, int], bool] = {}
+
+    def verdict(self, pair: _Pair, traits: int, phones: Sequence[str]) -> Verdict:
+        """What somebody loses who has this and these numbers."""
+        reached = _NEITHER
+        if phones and self._hangs_on_phones(pair, traits):
+            where = [self._country_of(number) for number in phones]
+            before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
+            reached = (before, after)
+        return self._judge(pair, traits, reached)
+
+    def _hangs_on_phones(self, pair: _Pair, traits: int) -> bool:
+        key = (pair, traits)
+        if key not in self._hangs:
+            ways = [self._judge(pair, traits, (before, after)) for before in (False, True) for after in (False, True)]
+            self._hangs[key] = len(set(ways)) > 1
+        return self._hangs[key]
+
+    def _judge(self, pair: _Pair, traits: int, reached: tuple[bool, bool]) -> Verdict:
+        key = (pair, traits, reached)
+        if key not in self._judged:
+            facts = Facts(
+                password=bool(traits & _PASSWORD),
+                app=bool(traits & _APP),
+                signing_app=bool(traits & _SIGNING_APP),
+                code=bool(traits & _CODE),
+                signing_code=bool(traits & _SIGNING_CODE),
+                email=bool(traits & _EMAIL),
+            )
+            before, after = reached
+            self._judged[key] = rules.verdict(pair.before, pair.after, facts, sms_before=before, sms_after=after)
+        return self._judged[key]
