@@ -15,7 +15,7 @@ PART = b"y" * 65_536
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what came,
-    ``/file`` a file without a name."""
+    ``/file`` a large file."""
     path = environ["PATH_INFO"]
     status, kind, body = "200 OK", "text/plain", b"hello\n"
     if path == "/slow":
@@ -29,9 +29,10 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     elif path == "/large":
         body = LARGE
     elif path == "/file":
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+        file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the server closes it
         for _ in range(FILE // len(PART)):
             file.write(PART)
+        file.flush()
         file.seek(0)
         start_response(status, [("Content-Type", kind), ("Content-Length", str(FILE))])
         made: Iterable[bytes] = environ["wsgi.file_wrapper"](file)

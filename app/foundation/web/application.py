@@ -122,14 +122,15 @@ def as_file(text: str, name: str) -> Response:
 
 
 def as_download(lines: Iterable[str], name: str, kind: str) -> Response:
-    """Lines to be saved, however many: they are put into a file without a name, which the server hands over."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
+    """Lines to be saved, however many: they are put into a file, which the server hands over and forgets."""
+    file = tempfile.NamedTemporaryFile(prefix="keyturn-")  # noqa: SIM115 - the server closes it, which deletes it
     try:
         file.writelines(line.encode() for line in lines)
     except BaseException:
         file.close()
         raise
     length = file.tell()
+    file.flush()
     file.seek(0)
     response = Response(wrap_file(request.environ, file), mimetype=kind, direct_passthrough=True)
     response.headers["Content-Length"] = str(length)

@@ -224,7 +224,7 @@ class Adapter:
                 headers.append(("connection", "close"))
             if isinstance(body, FileReply):
                 # the server opens it by itself, and then sends what the client takes, without a thread of ours
-                protocol.response_file(status, headers, f"/dev/fd/{body.fileno()}")
+                protocol.response_file(status, headers, body.path)
                 self._loop.call_soon_threadsafe(self._loop.call_later, _OPENED, body.close)
             else:
                 protocol.response_bytes(status, headers, body)
@@ -236,13 +236,17 @@ class Adapter:
 
 
 class FileReply:
-    """``wsgi.file_wrapper``: a reply that is a file, from its beginning, whose name may be gone already."""
+    """``wsgi.file_wrapper``: a reply that is a file with a name, from its beginning.
+
+    By its name and not by the number of its descriptor: a number that was given back may be another file by the time
+    the server comes to open it.
+    """
 
     def __init__(self, file: BinaryIO, size: int = 65_536) -> None:
         """``size`` is that of the parts for servers that do not know of this class."""
         self._file = file
         self._size = size
-        self.fileno, self.close = file.fileno, file.close
+        self.path, self.close = file.name, file.close
 
     def __iter__(self) -> Iterator[bytes]:
         while part := self._file.read(self._size):
