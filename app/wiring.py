@@ -51,6 +51,8 @@ from app.journeys.rehearsal import views as rehearsal_views
 from app.journeys.rehearsal.service import Rehearsal, RehearsalMeans
 from app.journeys.signin import views as signin_views
 from app.journeys.signin.service import SignIn, SignInMeans, StepUp
+from app.journeys.support import views as support_views
+from app.journeys.support.service import Support, SupportMeans
 from app.journeys.undo import views as undo_views
 from app.journeys.undo.service import Undo, UndoMeans
 from app.records.attempts.service import AddressLimits, Tries
@@ -501,6 +503,17 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(contacts_views.blueprint(contacts, steps.presence))
     audit_log = AuditLog(database=base.database, limits=means.limits, staffing=steps.staffing, clock=base.clock)
     app.register_blueprint(auditing_views.blueprint(audit_log, steps.staffing))
+    support = Support(
+        SupportMeans(
+            database=base.database,
+            staffing=steps.staffing,
+            passwords=means.passwords,
+            codes=means.codes,
+            tries=means.tries,
+            clock=base.clock,
+        )
+    )
+    app.register_blueprint(support_views.blueprint(support, steps.staffing))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:
@@ -597,6 +610,7 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
             stop.wait(pause)
 
     def tidy() -> None:
+        housekeeping.fill_keys()
         housekeeping.tidy()
         auditing.forget()
 

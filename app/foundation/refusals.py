@@ -9,6 +9,7 @@ class Code(StrEnum):
     # the shape of input: 422, beside the field
     MISSING = "missing"
     TOO_LONG = "too_long"
+    TOO_SHORT = "too_short"
     BAD_CHARACTERS = "bad_characters"
     NOT_A_CODE = "not_a_code"
     NOT_A_CHANNEL = "not_a_channel"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from app.factors.totp.model import App, Finding, Match, Outcome
+from app.factors.totp.model import STEP, App, Finding, Match, Outcome
 from app.factors.totp.rules import typed_code
 from app.factors.totp.service import AuthenticatorApps, codes_at_once
 from app.foundation.clock import Clock
@@ -110,9 +110,10 @@ class AppCodes:
             else:
                 usable = counting.apps(looking, person)
             door = door_of(looking, visit, flow, at, now)
-        if door is not Door.LANE:  # what one machine may use up of the installation's is nothing to a lane
-            self._limits.may_guess(visit)
-        spent = self._tries.spend(subject_of(flow), Factor.APP, door, codes_at_once=codes_at_once(usable))
+        with self._claims.noting(visit, flow, Factor.APP, now):
+            if door is not Door.LANE:  # what one machine may use up of the installation's is nothing to a lane
+                self._limits.may_guess(visit)
+            spent = self._tries.spend(subject_of(flow), Factor.APP, door, codes_at_once=codes_at_once(usable))
         match = self._apps.recognise(usable, code, now)
         young = {app.id for app in usable if app.waiting(now)}
 
@@ -145,7 +146,9 @@ class AppCodes:
             event = Event.APP_OK if right else Event.APP_FAIL
             if outcome.finding is Finding.USED:
                 event = Event.APP_REUSE
-            details: dict[str, object] = {"offset_seconds": outcome.offset * 30} if outcome.offset else {}
+            details: dict[str, object] = {"app": outcome.app_id} if outcome.app_id else {}
+            if outcome.offset:
+                details["offset_seconds"] = outcome.offset * STEP
             reason = "" if right else outcome.finding.value
             audit.add_if_known(
                 transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details)

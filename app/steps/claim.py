@@ -1,12 +1,15 @@
 """The claim: somebody says who they are. Known or not, a flow begins and costs the same."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from app.foundation.refusals import Code, OutOfOrder, Wrong
+from app.foundation.refusals import Code, OutOfOrder, Throttled, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
-from app.records.attempts.model import Subject
+from app.records.attempts.model import Factor, Subject
 from app.records.attempts.service import AddressLimits, Tries
+from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.delivery.outbox import Outbox
 from app.records.flows.model import Course, Flow, Held
@@ -91,6 +94,21 @@ class Claims:
             raise OutOfOrder(Code.FLOW_EXPIRED, due=course.start)
         return person
 
+    @contextmanager
+    def noting(self, visit: Visit, flow: Flow, factor: Factor, now: int) -> Iterator[None]:
+        """Write down that a try was refused unjudged: once in five minutes, for known and unknown at the same cost."""
+        try:
+            yield
+        except Throttled as throttled:
+            if self._tries.is_news(subject_of(flow), factor.value):
+                details: dict[str, object] = {"factor": factor.value, "retry_after": throttled.retry_after}
+                record = own_record(
+                    Event.THROTTLED, flow, visit, now, right=False, reason=throttled.code.value, details=details
+                )
+                with self._database.begin() as transaction:
+                    audit.add_if_known(transaction, record)
+            raise
+
     def warn_owner(self, transaction: Transaction, visit: Visit, person: Person, now: int) -> None:
         """Tell somebody, on every channel, that strangers used up what strangers may spend (security rule 1)."""
         self._outbox.notify(
@@ -106,6 +124,11 @@ class Claims:
 def subject_of(flow: Flow) -> Subject:
     """Whom the tries of a flow are counted for."""
     return Subject(flow.subject, flow.person_id)
+
+
+def named(flow: Flow) -> dict[str, str]:
+    """What names a flow in the audit log, so that one journey reads as one story."""
+    return {"journey": flow.purpose, "flow": flow.txn}
 
 
 def own_record(
@@ -127,5 +150,5 @@ def own_record(
         outcome="success" if right else "failure",
         reason=reason,
         address=visit.address,
-        details={"journey": flow.purpose, "flow": flow.txn, "browser": visit.browser, **(details or {})},
+        details={**named(flow), "browser": visit.browser, **(details or {})},
     )

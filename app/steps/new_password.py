@@ -7,14 +7,18 @@ from app.factors.password import rules
 from app.factors.password.model import Prepared, Rule
 from app.factors.password.service import Passwords
 from app.foundation.clock import Clock
-from app.foundation.refusals import Code, OutOfOrder, Unavailable
+from app.foundation.refusals import Code, OutOfOrder, Unavailable, Wrong
 from app.foundation.sql import Database, Transaction
-from app.records.flows.model import Course, Held
+from app.foundation.visit import Visit
+from app.records.audit import store as audit
+from app.records.audit.model import Event
+from app.records.flows.model import Course, Flow, Held
 from app.records.flows.service import Flows
 from app.records.organizations import store as organizations
 from app.records.organizations.model import PasswordPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Person
+from app.steps.claim import own_record
 
 MOST_CANDIDATES = 20  # new passwords that one flow may propose (security rule 8)
 
@@ -46,16 +50,30 @@ class NewPassword:
         policy = self.policy(transaction, person)
         return Printed(rules.explain(policy, self._words(transaction, person, policy)), rules.passwordrules(policy))
 
-    def prepare(self, person: Person, candidate: str, confirm: str) -> Prepared:
-        """Judge a candidate by all the rules and hash it, with no transaction open. Raises Wrong, Unavailable."""
+    def prepare(self, visit: Visit, flow: Flow, person: Person, candidate: str, confirm: str) -> Prepared:
+        """Judge a candidate by all the rules and hash it, with no transaction open. Raises Wrong, Unavailable.
+
+        Which rules it broke is written down, and nothing else of it.
+        """
         with self._database.read() as looking:
             policy = self.policy(looking, person)
             words = self._words(looking, person, policy)
             record = self._passwords.find(looking, person.id)
             history = self._passwords.history(looking, person.id)
-        return self._passwords.prepare(
-            policy, person, candidate=candidate, confirm=confirm, words=words, record=record, history=history
-        )
+        try:
+            return self._passwords.prepare(
+                policy, person, candidate=candidate, confirm=confirm, words=words, record=record, history=history
+            )
+        except Wrong as wrong:
+            broken = wrong.details.get("broken", ())
+            named: dict[str, object] = {"rules": [str(one.rule) for one in broken]}  # type: ignore[attr-defined]
+            with self._database.begin() as transaction:
+                now, reason = self._clock.now(), wrong.code.value
+                refused = own_record(
+                    Event.PASSWORD_REFUSED, flow, visit, now, right=False, reason=reason, details=named
+                )
+                audit.add(transaction, refused)
+            raise
 
     def judge_alone(self, person: Person, candidate: str, confirm: str) -> None:
         """Judge a candidate by the rules that tell nothing of former passwords. Raises Wrong."""
@@ -78,10 +96,10 @@ class NewPassword:
             if counted is not None:
                 return counted
 
-    def prepare_counted(self, held: Held, person: Person, candidate: str, confirm: str) -> Prepared:
+    def prepare_counted(self, visit: Visit, held: Held, person: Person, candidate: str, confirm: str) -> Prepared:
         """``prepare`` for a candidate that was counted; not judging it gives it back."""
         try:
-            return self.prepare(person, candidate, confirm)
+            return self.prepare(visit, held.flow, person, candidate, confirm)
         except Unavailable:
             # nothing was judged, so nothing was proposed: a flood must not use up what this flow may propose
             self._flows.retry(

@@ -59,7 +59,8 @@ class PasswordStep:
             door = door_of(looking, visit, flow, Door.SIGN_IN, self._clock.now())
         subject = subject_of(flow)
         again = self._tries.seen_wrong(subject, typed, flow.stamp, visit.block)
-        spent = self._tries.spend(subject, Factor.PASSWORD, door, again=again)
+        with self._claims.noting(visit, flow, Factor.PASSWORD, self._clock.now()):
+            spent = self._tries.spend(subject, Factor.PASSWORD, door, again=again)
         try:
             right = self._passwords.check(record if person else None, typed) and person is not None
         except Unavailable:

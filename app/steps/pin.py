@@ -80,13 +80,24 @@ class PinStep:
         contacts = self._contacts(transaction, person, flow, now)
         wanted = [contact for contact in contacts if channel in ("", contact.channel.value)]
         if not wanted:
+            self._not_sent(transaction, visit, flow, Code.NO_CHANNEL, channel, now)
             return _notes(None, Code.NO_CHANNEL.value)
         try:
             with savepoint(transaction):
                 return self.first_to(transaction, visit, flow, person, wanted[0])
         except (Throttled, Wrong) as refused:
-            self._tell_unsent(transaction, visit, flow, wanted[0], refused, now)
+            self._not_sent(transaction, visit, flow, refused.code, wanted[0].channel.value, now)
             return _notes(None, refused.code.value, without_sms=refused.code in NO_SMS)
+
+    def _write_not_sent(self, visit: Visit, flow: Flow, code: Code, channel: str, now: int) -> None:
+        if self._means.tries.is_news(subject_of(flow), Factor.SEND.value):
+            with self._means.database.begin() as transaction:
+                self._not_sent(transaction, visit, flow, code, channel, now)
+
+    def _not_sent(self, transaction: Transaction, visit: Visit, flow: Flow, code: Code, channel: str, now: int) -> None:
+        details: dict[str, object] = {"channel": channel}
+        record = own_record(Event.PIN_NOT_SENT, flow, visit, now, right=False, reason=code.value, details=details)
+        audit.add(transaction, record)
 
     def first_to(
         self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact
@@ -107,17 +118,9 @@ class PinStep:
             language=person.language or visit.language,
             now=now,
         )
-        details: dict[str, object] = {"channel": contact.channel.value, "outbox": pin.outbox_id}
+        details: dict[str, object] = {"channel": contact.channel.value, "contact": contact.id, "outbox": pin.outbox_id}
         audit.add(transaction, own_record(Event.PIN_SENT, flow, visit, now, right=True, details=details))
         return pin
-
-    @staticmethod
-    def _tell_unsent(
-        transaction: Transaction, visit: Visit, flow: Flow, contact: Contact, refused: Refusal, now: int
-    ) -> None:
-        at: dict[str, object] = {"channel": contact.channel.value, "contact": contact.id}
-        reason = refused.code.value
-        audit.add(transaction, own_record(Event.PIN_SENT, flow, visit, now, right=False, reason=reason, details=at))
 
     def withdraw(self, notes: dict[str, Any]) -> None:
         """Take back the PIN of notes that found no flow to stand in."""
@@ -159,7 +162,10 @@ class PinStep:
                 if earlier is not None:
                     means.outbox.withdraw(transaction, earlier.outbox_id, now)
         except Refusal as refused:
-            self._unsent(visit, claimed, flow, contacts[0], refused)
+            # nothing was sent, so it does not count; where the guard refused an SMS, none is offered any more
+            without_sms: dict[str, Any] = {"without_sms": True} if refused.code in NO_SMS else {}
+            means.flows.change(claimed, sends=flow.notes["sends"], **without_sms)
+            self._write_not_sent(visit, flow, refused.code, channel, now)
             raise
         stored = means.flows.retry(
             claimed,
@@ -174,15 +180,6 @@ class PinStep:
         if stored is None:
             self._take_back(pin)
             raise OutOfOrder(Code.OUT_OF_ORDER, due=self._course.page_of(PIN))
-
-    def _unsent(self, visit: Visit, claimed: Held, flow: Flow, contact: Contact, refused: Refusal) -> None:
-        """Nothing was sent, so it does not count; where the guard refused an SMS, none is offered any more."""
-        means = self._means
-        without_sms: dict[str, Any] = {"without_sms": True} if refused.code in NO_SMS else {}
-        means.flows.change(claimed, sends=flow.notes["sends"], **without_sms)
-        if without_sms:
-            with means.database.begin() as transaction:
-                self._tell_unsent(transaction, visit, flow, contact, refused, means.clock.now())
 
     # ---- telling
 
@@ -236,13 +233,14 @@ class PinStep:
         Raises Wrong, Throttled, OutOfOrder.
         """
         means = self._means
-        held, pin = self._count(cookie)
+        held, pin = self._count(visit, cookie)
         flow, now = held.flow, means.clock.now()
         left = TRIES - flow.notes["pin_tries"]
         try:
             with means.database.read() as looking:
                 door = door_of(looking, visit, flow, self._at_door, now)
-            spent = means.tries.spend(subject_of(flow), Factor.PIN, door)
+            with means.claims.noting(visit, flow, Factor.PIN, now):
+                spent = means.tries.spend(subject_of(flow), Factor.PIN, door)
         except Throttled as throttled:
             # the person waits, and nothing was judged: the flow's try is given back
             means.flows.retry(held, self._give_back)
@@ -255,6 +253,8 @@ class PinStep:
             right = right and not gone
             event, reason = (Event.PIN_OK, "") if right else (Event.PIN_FAIL, "removed" if gone else "wrong")
             details: dict[str, object] = {"channel": pin.channel, "contact": pin.contact_id}
+            if not right:
+                details["tries_left"] = left
             audit.add(transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details))
             if right:
                 means.tries.succeed(transaction, spent)
@@ -284,7 +284,7 @@ class PinStep:
     def _give_back(self, latest: Held) -> Held | None:
         return self._means.flows.change(latest, pin_tries=latest.flow.notes["pin_tries"] - 1)
 
-    def _count(self, cookie: str | None) -> tuple[Held, Pin]:
+    def _count(self, visit: Visit, cookie: str | None) -> tuple[Held, Pin]:
         """Take one of the flow's five tries by compare-and-set, before anything is compared."""
         while True:
             held = self._at(cookie)
@@ -292,10 +292,22 @@ class PinStep:
             if held.flow.notes["pin_tries"] >= TRIES:
                 raise OutOfOrder(Code.PIN_SPENT, due=self._course.start)
             if pin is None or self._means.clock.now() >= pin.expires_at:
+                self._write_expired(visit, held.flow, pin)
                 raise Wrong(Code.PIN_EXPIRED, field="pin")
             counted = self._means.flows.change(held, pin_tries=held.flow.notes["pin_tries"] + 1)
             if counted is not None:
                 return counted, pin
+
+    def _write_expired(self, visit: Visit, flow: Flow, pin: Pin | None) -> None:
+        means = self._means
+        if pin is None or not means.tries.is_news(subject_of(flow), f"expired:{pin.outbox_id[:8]}"):
+            return
+        details: dict[str, object] = {"channel": pin.channel, "contact": pin.contact_id}
+        record = own_record(
+            Event.PIN_FAIL, flow, visit, means.clock.now(), right=False, reason="expired", details=details
+        )
+        with means.database.begin() as transaction:
+            audit.add_if_known(transaction, record)
 
 
 def recovery_contacts(tries: Tries) -> Contacts:

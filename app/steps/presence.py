@@ -1,5 +1,6 @@
 """Being signed in: a list of proofs with times, kept on the server; and the fresh proof that changes need."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,12 +86,18 @@ class Presence:
         self._clock = clock
 
     def enter(
-        self, transaction: Transaction, visit: Visit, person: Person, proofs: tuple[SessionProof, ...]
+        self,
+        transaction: Transaction,
+        visit: Visit,
+        person: Person,
+        proofs: tuple[SessionProof, ...],
+        *,
+        journey: Mapping[str, str] | None = None,
     ) -> Entered:
         """Begin a session with the caller's transaction. With two factors the browser is known from then on.
 
-        Raises OutOfOrder where the person's stamp moved on: the proofs were judged before a recovery or a freezing,
-        which end what is known.
+        ``journey`` names in the audit log what it belongs to. Raises OutOfOrder where the person's stamp moved on: the
+        proofs were judged before a recovery or a freezing, which end what is known.
         """
         now = self._clock.now()
         present = people.get(transaction, person.id)
@@ -118,6 +125,7 @@ class Presence:
                 transaction, KnownBrowser(fingerprint(known), person.id, visit.browser, visit.address, now, now)
             )
         details: dict[str, object] = {"proofs": [proof.factor for proof in proofs], "level": session.level}
+        details |= journey or {}
         audit.add(transaction, _record(Event.SIGN_IN_OK, session, visit, now, details))
         return Entered(cookie, known)
 

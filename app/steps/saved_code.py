@@ -101,9 +101,10 @@ class SavedCodes:
             else:
                 counting = whose.of(looking, person)
             door = door_of(looking, visit, flow, at, now)
-        if door is not Door.LANE:
-            self._limits.may_guess(visit)
-        spent = self._tries.spend(subject_of(flow), Factor.APP, door)
+        with self._claims.noting(visit, flow, Factor.APP, now):
+            if door is not Door.LANE:
+                self._limits.may_guess(visit)
+            spent = self._tries.spend(subject_of(flow), Factor.APP, door)
         try:
             digest = self._codes.digest(counting, code)
         except Unavailable:

@@ -195,10 +195,16 @@ def upgrade() -> None:
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('home_organization', sa.String(length=36), nullable=True))
+        batch_op.add_column(sa.Column('by_address', sa.String(length=255).with_variant(sa.String(length=255, collation='C'), 'postgresql'), nullable=True))
+        batch_op.create_index('ix_contacts_by_address', ['home_organization', 'by_address'], unique=False, sqlite_where=sa.text('by_address IS NOT NULL'), postgresql_where=sa.text('by_address IS NOT NULL'))
         batch_op.create_index('ix_contacts_pending_until', ['pending_until'], unique=False)
+        batch_op.create_index('ix_contacts_without_keys', ['id'], unique=False, sqlite_where=sa.text('home_organization IS NULL'), postgresql_where=sa.text('home_organization IS NULL'))
 
     with op.batch_alter_table('memberships', schema=None) as batch_op:
         batch_op.add_column(sa.Column('proposed_at', sa.BigInteger(), nullable=True))
+        batch_op.drop_index(batch_op.f('ix_memberships_organization_id'))
+        batch_op.create_index('ix_memberships_organization_id_is_primary', ['organization_id', 'is_primary'], unique=False)
 
     with op.batch_alter_table('organizations', schema=None) as batch_op:
         batch_op.drop_column('profile')
@@ -215,6 +221,13 @@ def upgrade() -> None:
 
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.add_column(sa.Column('recovered_at', sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column('by_id', sa.String(length=255).with_variant(sa.String(length=255, collation='C'), 'postgresql'), nullable=True))
+        batch_op.add_column(sa.Column('by_first', sa.String(length=255).with_variant(sa.String(length=255, collation='C'), 'postgresql'), nullable=True))
+        batch_op.add_column(sa.Column('by_last', sa.String(length=255).with_variant(sa.String(length=255, collation='C'), 'postgresql'), nullable=True))
+        batch_op.create_index('ix_people_by_first', ['home_organization', 'by_first'], unique=False)
+        batch_op.create_index('ix_people_by_id', ['home_organization', 'by_id'], unique=False)
+        batch_op.create_index('ix_people_by_last', ['home_organization', 'by_last'], unique=False)
+        batch_op.create_index('ix_people_without_keys', ['id'], unique=False, sqlite_where=sa.text('by_id IS NULL'), postgresql_where=sa.text('by_id IS NULL'))
 
     with op.batch_alter_table('totp_apps', schema=None) as batch_op:
         batch_op.add_column(sa.Column('removed_at', sa.BigInteger(), nullable=True))

@@ -26,7 +26,6 @@ from app.journeys.authenticators.model import (
     Happening,
     Known,
     Membership,
-    Moment,
     Overview,
     PasswordPage,
     Profile,
@@ -36,6 +35,7 @@ from app.journeys.authenticators.model import (
 )
 from app.journeys.authenticators.rules import moment
 from app.records.audit.model import Checked, Fault, Tampering
+from app.steps.moments import Moment, moment
 from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[2]

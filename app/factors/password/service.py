@@ -1,7 +1,7 @@
 """The one place where a password becomes a hash, and where its consequences are listed (architecture.md, rule 4)."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -192,11 +192,13 @@ class Passwords:
         now: int,
         keep_session: str = "",
         keep_all: bool = False,
+        journey: Mapping[str, str] | None = None,
     ) -> Changed:
         """Everything that follows from a new password, in the caller's transaction. Returns who is told.
 
         All sessions end and no browser stays known, but for the session of the id ``keep_session``, or where
-        ``keep_all`` says so (a voluntary change: architecture rule 5).
+        ``keep_all`` says so (a voluntary change: architecture rule 5). ``journey`` names what it belongs to in the
+        audit log.
 
         The stamp ends all sessions, tokens, links and flows that carry the older one. Raises
         OutOfOrder(FLOW_EXPIRED) where the stamp or the status changed since ``prepare``: nothing was set then.
@@ -235,7 +237,7 @@ class Passwords:
                 outcome="success",
                 reason=reason,
                 address=address,
-                details={"told": [contact.id for contact in told]},
+                details={"told": [contact.id for contact in told], **(journey or {})},
             ),
         )
         return Changed(told, stamp, ended)

@@ -71,7 +71,7 @@ class AuthenticatorApps:
         if rules.acceptable(match.offset):
             accept = store.accept_once if retired else store.accept
             fresh = accept(transaction, match.app_id, match.step, now)
-            return Outcome(Finding.ACCEPTED if fresh else Finding.USED, match.app_id)
+            return Outcome(Finding.ACCEPTED if fresh else Finding.USED, match.app_id, match.offset)
         fresh = store.burn(transaction, match.app_id, match.step, now)
         return Outcome(Finding.CLOCK_OFF if fresh else Finding.USED, match.app_id, match.offset)
 

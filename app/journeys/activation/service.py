@@ -27,7 +27,7 @@ from app.records.invitations import store as invitations
 from app.records.invitations.model import Invitation
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status
-from app.steps.claim import Claims, own_record
+from app.steps.claim import Claims, named, own_record
 from app.steps.code_set import CodeSets, on_paper
 from app.steps.invite import Invitations, filed
 from app.steps.lane import LANE
@@ -219,7 +219,7 @@ class Activation:
         flow = held.flow
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
-        prepared = self._new_password.prepare_counted(held, person, candidate, confirm)
+        prepared = self._new_password.prepare_counted(visit, held, person, candidate, confirm)
         now = self._clock.now()
         with self._database.begin() as transaction:
             people.hold(transaction, person.id)
@@ -230,6 +230,7 @@ class Activation:
                 prepared=prepared,
                 actor="self",
                 reason="activation",
+                journey=named(flow),
                 address=visit.address,
                 language=person.language or visit.language,
                 now=now,

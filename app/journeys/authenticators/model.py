@@ -2,31 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from app.factors.password.model import Rule
+from app.steps.moments import Moment
 from app.steps.readiness import Readiness
-
-AHEAD = "ahead"  # of a moment that is still to come
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time as pages say it: how long ago by the largest unit that fits, and exactly, in UTC."""
-
-    at: int
-    unit: str  # now, minutes, hours, days, months, years; or AHEAD
-    count: int
-
-    @property
-    def utc(self) -> datetime:
-        """The exact time."""
-        return datetime.fromtimestamp(self.at, UTC)
-
-    @property
-    def iso(self) -> str:
-        """For the ``datetime`` attribute."""
-        return self.utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from app.journeys.authenticators.model import (
     Happening,
     Known,
     Membership,
-    Moment,
     Overview,
     PasswordPage,
     Profile,
@@ -39,6 +38,8 @@ from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.records.sessions import store as sessions
 from app.records.sessions.model import LIFE, Session
+from app.steps.claim import named
+from app.steps.moments import Moment, browser_name, moment
 from app.steps.new_password import MOST_CANDIDATES, NewPassword
 from app.steps.password import PasswordStep
 from app.steps.presence import HELD_BACK, Presence, Present
@@ -100,7 +101,7 @@ class Authenticators:
             rows,
             present.session.level,
             _readiness(bound, contacts, codes, now),
-            held_back=rules.moment(held_until, now) if held_until > now else None,
+            held_back=moment(held_until, now) if held_until > now else None,
         )
 
     def _password(self, transaction: Transaction, present: Present, used: int | None) -> Row:
@@ -168,7 +169,7 @@ class Authenticators:
         counted = self._count_candidate(present.session)
         person = present.person
         try:
-            prepared = means.new_password.prepare(person, candidate, confirm)
+            prepared = means.new_password.prepare(visit, flow, person, candidate, confirm)
         except Unavailable:
             # nothing was judged, so nothing was proposed
             self._give_back(present.session, counted)
@@ -183,6 +184,7 @@ class Authenticators:
                     prepared=prepared,
                     actor="self",
                     reason="changed",
+                    journey=named(flow),
                     address=visit.address,
                     language=person.language or visit.language,
                     now=means.clock.now(),
@@ -270,10 +272,10 @@ class OwnSessions:
             tuple(
                 SignedIn(
                     one.name,
-                    rules.browser_name(one.browser),
+                    browser_name(one.browser),
                     one.address,
-                    rules.moment(one.created_at, now),
-                    rules.moment(one.seen_at, now),
+                    moment(one.created_at, now),
+                    moment(one.seen_at, now),
                     one.id == present.session.id,
                     one.level,
                 )
@@ -282,10 +284,10 @@ class OwnSessions:
             tuple(
                 Known(
                     one.id[:_SHORT],
-                    rules.browser_name(one.browser),
+                    browser_name(one.browser),
                     one.address,
-                    rules.moment(one.created_at, now),
-                    rules.moment(one.seen_at, now),
+                    moment(one.created_at, now),
+                    moment(one.seen_at, now),
                     one.id == here,
                 )
                 for one in known
@@ -332,7 +334,7 @@ def _candidates_key(session: Session) -> str:
 
 
 def _moment(at: int | None, now: int) -> Moment | None:
-    return rules.moment(at, now) if at is not None else None
+    return moment(at, now) if at is not None else None
 
 
 def _app(app: App, now: int) -> Row:
@@ -342,9 +344,9 @@ def _app(app: App, now: int) -> Row:
         "app",
         "pending" if waits and app.state is AppState.ACTIVE else app.state.value,
         app.label,
-        bound=rules.moment(app.bound_at, now),
+        bound=moment(app.bound_at, now),
         last_used=_moment(app.last_used_at, now),
-        usable_from=rules.moment(app.usable_from, now) if waits else None,
+        usable_from=moment(app.usable_from, now) if waits else None,
         actions=tuple(Action(name, f"{HOME}/app/{app.id}/{name}") for name in names),
     )
 
@@ -364,7 +366,7 @@ def _contacts(contacts: tuple[Contact, ...], used: dict[str, int], now: int) -> 
                 contact.masked,
                 bound=_moment(contact.confirmed_at, now),
                 last_used=_moment(used.get(contact.id), now),
-                usable_from=rules.moment(contact.usable_from, now) if contact.usable_from > now else None,
+                usable_from=moment(contact.usable_from, now) if contact.usable_from > now else None,
                 default=first and len(same) > 1,
                 actions=tuple(Action(name, f"{HOME}/{kind}/{contact.id}/{name}") for name in (*names, "remove")),
             )
@@ -376,11 +378,11 @@ def _happening(record: Record, present: Present) -> Happening:
     own = record.actor in {"self", present.person.user_id, present.person.canonical_id}
     return Happening(
         record.event.value,
-        rules.moment(record.at, present.now),
+        moment(record.at, present.now),
         record.outcome,
         record.reason,
         record.address,
-        rules.browser_name(str(record.details.get("browser", ""))),
+        browser_name(str(record.details.get("browser", ""))),
         "" if own else record.actor,
         {name: record.details[name] for name in _TOLD if name in record.details},
     )

@@ -21,6 +21,7 @@ _DAY = 86_400
 _KEPT = _DAY  # seconds after which a grant and a burned time-step are of no use to anybody
 _MESSAGES_KEPT = 90 * 86_400  # for support, who asks what became of a message; its text was wiped when it left
 
+_AT_ONCE = 1_000  # rows of the first release that get their keys in one transaction
 _INVITATIONS_KEPT = 90 * 86_400  # for one that did not come to its end, a new one goes on where it stopped
 
 
@@ -40,6 +41,16 @@ class Housekeeping:
             gone += invitations.forget(transaction, now - _INVITATIONS_KEPT)
             gone += people.forget_pending(transaction, now) + cases.forget(transaction, now)
             return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)
+
+    def fill_keys(self) -> int:
+        """Make everybody from the first release findable by support; returns how many rows that were."""
+        filled = 0
+        while True:
+            with self._database.begin() as transaction:
+                count = people.fill_keys(transaction, _AT_ONCE)
+            filled += count
+            if not count:
+                return filled
 
 
 class Operations:

@@ -29,7 +29,7 @@ from app.records.flows.service import Flows
 from app.records.people import store as people
 from app.records.people.model import Contact, Person, canonical_user_id
 from app.steps.app_code import AppCodes
-from app.steps.claim import Claims, own_record
+from app.steps.claim import Claims, named, own_record
 from app.steps.lane_link import LaneLinks
 from app.steps.new_password import NewPassword
 from app.steps.pin import PinMeans, PinStep, recovery_contacts
@@ -228,7 +228,7 @@ class Recovery:
         flow = held.flow
         with self._database.read() as looking:
             person = self._granted(looking, flow)
-        prepared = self._new_password.prepare_counted(held, person, candidate, confirm)
+        prepared = self._new_password.prepare_counted(visit, held, person, candidate, confirm)
         now = self._clock.now()
         with self._database.begin() as transaction:
             self._spend_grant(transaction, flow, person, now)
@@ -238,6 +238,7 @@ class Recovery:
                 prepared=prepared,
                 actor="self",
                 reason="recovery",
+                journey=named(flow),
                 address=visit.address,
                 language=person.language or visit.language,
                 now=now,

@@ -22,7 +22,7 @@ from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
 from app.records.sessions.model import SessionProof
 from app.steps.app_code import AppCodes
-from app.steps.claim import Claims
+from app.steps.claim import Claims, named
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
@@ -200,7 +200,7 @@ class SignIn:
         record = self._passwords.find(transaction, person.id)
         if record is None or record.change_owed:
             return None
-        return self._presence.enter(transaction, visit, person, _proofs(flow, proof))
+        return self._presence.enter(transaction, visit, person, _proofs(flow, proof), journey=named(flow))
 
     def _end(self, visit: Visit, proof: Proof, entered: Entered | None, advance: _Advance) -> Ended:
         """Move the flow on by ``advance``. One flow signs in once: the session of a second press goes again."""
@@ -238,7 +238,7 @@ class SignIn:
         flow = held.flow
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
-        prepared = self._new_password.prepare_counted(held, person, candidate, confirm)
+        prepared = self._new_password.prepare_counted(visit, held, person, candidate, confirm)
         now = self._clock.now()
         with self._database.begin() as transaction:
             changed = self._passwords.set_new(
@@ -247,12 +247,13 @@ class SignIn:
                 prepared=prepared,
                 actor="self",
                 reason="change_owed",
+                journey=named(flow),
                 address=visit.address,
                 language=person.language or visit.language,
                 now=now,
             )
             renewed = replace(person, stamp=changed.stamp)
-            entered = self._presence.enter(transaction, visit, renewed, _proofs(flow))
+            entered = self._presence.enter(transaction, visit, renewed, _proofs(flow), journey=named(flow))
         return self._end(visit, Proof(PASSWORD, now), entered, lambda step: self._flows.retry(held, step))
 
 

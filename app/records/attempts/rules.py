@@ -145,6 +145,28 @@ def standing(history: History, factor: Factor, now: int) -> Standing:
     )
 
 
+def waits(history: History, factor: Factor, now: int) -> dict[Door, int]:
+    """Until when each door waits that does: what support is shown. A door that strangers closed waits without an end,
+    which ``standing`` says."""
+    days = {name: tuple(at for at in times if at > now - DAY) for name, times in history.days.items()}
+    everywhere = sorted(at for times in days.values() for at in times)
+    found = {}
+    for door in Door:
+        until = history.runs.get(door.value, (0, 0))[1]
+        if door in _DOORS[factor]:
+            here, room = days.get(door.value, ()), _ALL_DOORS[factor]
+            until = max(until, now + _until_room(here, _DOORS[factor][door], now, DAY))
+            until = max(until, now + _until_room(everywhere, room, now, DAY))
+        if until > now:
+            found[door] = until
+    return found
+
+
+def closed_doors(history: History, factor: Factor) -> tuple[Door, ...]:
+    """The doors at which strangers have used up what they may spend: only lanes are open there."""
+    return tuple(door for door in Door if door is not Door.LANE and _closed_at(history, factor, door))
+
+
 def failures_today(history: History, now: int) -> int:
     """Tries of the last 24 hours that were not right, over all doors."""
     return sum(at > now - DAY for times in history.days.values() for at in times)

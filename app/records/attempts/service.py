@@ -31,6 +31,7 @@ _DECOY_LIFE = 40 * rules.DAY  # 100 failures in a row take weeks; a decoy's coun
 _INSTALLATION = "installation"
 _STRANGERS = "strangers"
 _MESSAGES = "messages"
+_NEWS = 300  # seconds
 _SAME_WRONG = 5  # digests of wrong passwords that are remembered of one person
 _SAME_WRONG_PER_BLOCK = 40  # and of all those who were tried from one address block
 _SAME_WRONG_LIFE = 3_600
@@ -167,6 +168,18 @@ class Tries:
     def standing(self, transaction: Transaction, person_id: int, factor: Factor) -> Standing:
         """A person's counters as support and the unlock page may know them."""
         return rules.standing(store.look(transaction, str(person_id), factor), factor, self._clock.now())
+
+    def waits(self, transaction: Transaction, person_id: int, factor: Factor) -> dict[Door, int]:
+        """Until when each door waits for a person, and 0 where strangers closed it; for support."""
+        history = store.look(transaction, str(person_id), factor)
+        closed = dict.fromkeys(rules.closed_doors(history, factor), 0)
+        return {**closed, **rules.waits(history, factor, self._clock.now())}
+
+    def is_news(self, subject: Subject, what: str) -> bool:
+        """Whether a refusal that is not counted anywhere is the first of its kind in five minutes: what is written down
+        of them must not bury the rest. Known and unknown people share a fixed number of places."""
+        place = int(subject.key[:8], 16) % _PLACES
+        return not self._ephemeral.hit([Limit(f"news:{what}:{place}", 1, _NEWS)], self._clock.now())
 
     def failures_today(self, transaction: Transaction, person_id: int, factor: Factor) -> int:
         """The failures of a person's last 24 hours, over all doors."""

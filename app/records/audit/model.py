@@ -27,6 +27,7 @@ class Event(StrEnum):
     LINK_SENT = "authn_lane_link_sent"
     LINK_OPENED = "authn_lane_link_opened"
     PIN_SENT = "authn_pin_sent"
+    PIN_NOT_SENT = "authn_pin_not_sent"
     PIN_OK = "authn_pin_success"
     PIN_FAIL = "authn_pin_fail"
     PASSWORD_CHANGED = "authn_password_change"  # noqa: S105
@@ -40,6 +41,7 @@ class Event(StrEnum):
     APP_ENABLED = "authn_app_enable"
     APP_SYNCHRONIZED = "authn_app_synchronize"
     APP_REMOVED = "authn_app_remove"
+    LOOKED_AT = "sensitive_read"
     USER_CREATED = "user_created"
     INVITED = "user_invited"
     ACTIVATION_REFUSED = "user_activation_fail"

@@ -167,6 +167,12 @@ def of_person(
     return tuple(_record(row) for row in rows)
 
 
+def told_since(transaction: Transaction, person_id: int, event: Event, actor: str, since: int) -> bool:
+    """Whether this was written down of a person, by this actor, after a moment."""
+    where = (events.c.person_id == person_id, events.c.at > since, events.c.event == event.value)
+    return transaction.execute(select(events.c.id).where(*where, events.c.actor == actor).limit(1)).first() is not None
+
+
 def _record(row: Any) -> Record:
     return Record(
         event=Event(row.event),

@@ -44,7 +44,7 @@ memberships = Table(
     Column("is_primary", Boolean, nullable=False),
     Column("proposed_at", BigInteger),
     UniqueConstraint("person_id", "organization_id", name="uq_memberships_person_organization"),
-    Index("ix_memberships_organization_id", "organization_id"),
+    Index("ix_memberships_organization_id_is_primary", "organization_id", "is_primary"),
 )
 
 policies = Table(

@@ -52,6 +52,15 @@ def canonical_user_id(typed: str) -> str:
     return folded
 
 
+KEY_MAX = 255
+
+
+def search_key(text: str) -> str:
+    """Under what names and addresses are found: letters without case and accents, single blanks; bounded work."""
+    bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text[: 2 * USER_ID_MAX + 1]).casefold())
+    return " ".join("".join(one for one in bare if not unicodedata.combining(one)).split())[:KEY_MAX]
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """One row of people. ``stamp`` changes with each new password; whatever carries an older one is dead."""

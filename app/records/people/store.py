@@ -18,12 +18,16 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata
-from app.records.people.model import Channel, Contact, Person, Status
+from app.records.people.model import KEY_MAX, Channel, Contact, Person, Status, search_key
+
+# what prefixes are looked for in: compared by code points also where the database has a language of its own
+_KEY = String(KEY_MAX).with_variant(String(KEY_MAX, collation="C"), "postgresql")
 
 people = Table(
     "people",
@@ -39,6 +43,14 @@ people = Table(
     Column("home_organization", String(36), ForeignKey("organizations.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("recovered_at", BigInteger),
+    # NULL in rows of the first release, until ``fill_keys``
+    Column("by_id", _KEY),
+    Column("by_first", _KEY),
+    Column("by_last", _KEY),
+    Index("ix_people_by_id", "home_organization", "by_id"),
+    Index("ix_people_by_first", "home_organization", "by_first"),
+    Index("ix_people_by_last", "home_organization", "by_last"),
+    Index("ix_people_without_keys", "id", sqlite_where=text("by_id IS NULL"), postgresql_where=text("by_id IS NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -56,8 +68,23 @@ contacts = Table(
     Column("removed_at", BigInteger),
     Column("last_used_at", BigInteger),
     Column("pending_until", BigInteger),
+    Column("home_organization", String(36)),  # its person's; NULL in rows of the first release, until ``fill_keys``
+    Column("by_address", _KEY),  # of mailboxes alone
     Index("ix_contacts_person_id", "person_id"),
     Index("ix_contacts_pending_until", "pending_until"),
+    Index(
+        "ix_contacts_by_address",
+        "home_organization",
+        "by_address",
+        sqlite_where=text("by_address IS NOT NULL"),
+        postgresql_where=text("by_address IS NOT NULL"),
+    ),
+    Index(
+        "ix_contacts_without_keys",
+        "id",
+        sqlite_where=text("home_organization IS NULL"),
+        postgresql_where=text("home_organization IS NULL"),
+    ),
 )
 
 _ADD_FREE = {
@@ -80,7 +107,10 @@ _CONTACT = Prepared(select(contacts).where(contacts.c.id == bindparam("contact_i
 _USED = Prepared(update(contacts).where(contacts.c.id == bindparam("contact_id")).values(last_used_at=bindparam("now")))
 _PENDING = (contacts.c.confirmed_at.is_(None), contacts.c.pending_until.is_not(None))
 # the row itself stays for the message that went there, which names it
-_FORGOTTEN: dict[str, Any] = {"address": "", "pending_until": None}
+_FORGOTTEN: dict[str, Any] = {"address": "", "by_address": None, "pending_until": None}
+
+_HOME_OF = select(people.c.home_organization).where(people.c.id == bindparam("owner")).scalar_subquery()
+_ADD_CONTACT = insert(contacts).values(home_organization=_HOME_OF)
 
 _RESTAMP = Prepared(
     update(people)
@@ -161,12 +191,12 @@ def add_many(transaction: Transaction, persons: Sequence[Person]) -> dict[str, i
 def add_contacts(transaction: Transaction, several: Sequence[Contact], created_at: int) -> None:
     """Insert contacts of several people."""
     if several:
-        transaction.execute(insert(contacts), [_contact_values(new, created_at) for new in several])
+        transaction.execute(_ADD_CONTACT, [_contact_values(new, created_at) for new in several])
 
 
 def add_contact(transaction: Transaction, new: Contact, created_at: int) -> None:
     """Insert a contact."""
-    transaction.execute(insert(contacts).values(_contact_values(new, created_at)))
+    transaction.execute(_ADD_CONTACT, _contact_values(new, created_at))
 
 
 def confirm_contact(transaction: Transaction, confirmed: Contact) -> bool:
@@ -289,6 +319,30 @@ def user_ids_of(transaction: Transaction, ids: Collection[int]) -> dict[int, str
     return {int(row.id): str(row.user_id) for row in rows}
 
 
+def fill_keys(transaction: Transaction, most: int) -> int:
+    """Give rows of the first release the keys by which people are found, so many at a time. Returns how many."""
+    persons = transaction.execute(select(people).where(people.c.by_id.is_(None)).limit(most)).all()
+    if persons:
+        named: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("by_id", "by_first", "by_last")}
+        rows = [{"of": row.id, **{f"new_{name}": key for name, key in _keys(_person(row)).items()}} for row in persons]
+        transaction.execute(update(people).where(people.c.id == bindparam("of")).values(named), rows)
+    waiting = (
+        select(contacts, people.c.home_organization.label("home"))
+        .join_from(contacts, people)
+        .where(contacts.c.home_organization.is_(None))
+        .limit(most)
+    )
+    reached = transaction.execute(waiting).all()
+    if reached:
+        keyed = update(contacts).where(contacts.c.id == bindparam("of"))
+        values = [
+            {"of": row.id, "home": row.home, "key": search_key(row.address) if row.channel == Channel.EMAIL else None}
+            for row in reached
+        ]
+        transaction.execute(keyed.values(home_organization=bindparam("home"), by_address=bindparam("key")), values)
+    return len(persons) + len(reached)
+
+
 def all_user_ids(transaction: Transaction) -> Iterator[str]:
     """Every User ID, in order of creation."""
     for row in transaction.execute(select(people.c.user_id).order_by(people.c.id)):
@@ -317,6 +371,15 @@ def _values(person: Person) -> dict[str, object]:
         "home_organization": person.home_organization,
         "created_at": person.created_at,
         "recovered_at": person.recovered_at,
+        **_keys(person),
+    }
+
+
+def _keys(person: Person) -> dict[str, str]:
+    return {
+        "by_id": person.canonical_id,
+        "by_first": search_key(f"{person.first_name} {person.last_name}"),
+        "by_last": search_key(f"{person.last_name} {person.first_name}"),
     }
 
 
@@ -333,6 +396,8 @@ def _contact_values(new: Contact, created_at: int) -> dict[str, object]:
         "removed_at": new.removed_at,
         "last_used_at": new.last_used_at,
         "pending_until": new.pending_until,
+        "owner": new.person_id,
+        "by_address": search_key(new.address) if new.channel is Channel.EMAIL else None,
     }
 
 

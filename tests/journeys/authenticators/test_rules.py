@@ -7,6 +7,7 @@ import pytest
 
 from app.journeys.authenticators import rules
 from app.records.audit.model import Event, Record
+from app.steps.moments import browser_name, moment
 from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,7 +97,7 @@ AGENTS = [
 
 @pytest.mark.parametrize(("agent", "name"), AGENTS)
 def test_a_browser_has_a_short_name(agent, name):
-    assert rules.browser_name(agent) == name
+    assert browser_name(agent) == name
 
 
 @pytest.mark.parametrize(
@@ -114,12 +115,12 @@ def test_a_browser_has_a_short_name(agent, name):
     ],
 )
 def test_a_time_is_said_by_its_largest_unit(ago, said):
-    found = rules.moment(1_790_000_000 - ago, 1_790_000_000)
+    found = moment(1_790_000_000 - ago, 1_790_000_000)
     assert (found.unit, found.count) == said
 
 
 def test_the_exact_time_is_in_utc():
-    assert rules.moment(1_790_000_000, 1_790_000_000).iso == "2026-09-21T14:13:20Z"
+    assert moment(1_790_000_000, 1_790_000_000).iso == "2026-09-21T14:13:20Z"
 
 
 def test_the_last_use_of_a_contact_is_that_of_its_own_pins():

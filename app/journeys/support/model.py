@@ -1,0 +1,175 @@
+"""What the pages of support show: who was found, how somebody's factors stand, and what happened to them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.steps.moments import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Somebody who was found."""
+
+    user_id: str
+    name: str
+    status: str
+    mailbox: str  # masked; empty where there is none
+    path: str  # of their page
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a search gave; ``more``: there are others who begin like this."""
+
+    hits: tuple[Hit, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One factor. ``state`` is one of product.md's: active, pending, disabled, locked, expired, none."""
+
+    kind: str  # password, app, sms, email, recovery_codes
+    state: str
+    label: str = ""
+    bound: Moment | None = None
+    last_used: Moment | None = None
+    usable_from: Moment | None = None  # where it waits, until when
+    expires: Moment | None = None
+    owed: str = ""  # of a password: why it has to be changed
+    left: int | None = None  # unused codes of a set
+    half_minutes: int = 0  # how far off the app's clock was when it was last seen; negative: slow
+    seen: Moment | None = None  # when that was
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A factor that is refused unjudged at a door for a while, or to everybody but its owner's own browsers."""
+
+    factor: str
+    door: str
+    until: Moment | None  # None: until a recovery, a sign-in in a lane of one's own, or an unlock
+    consecutive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a message. ``reason`` is one of docs/delivery.md."""
+
+    state: str
+    reason: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event as a sentence needs it. ``details`` holds figures and names, never what was typed."""
+
+    id: int
+    event: str
+    at: int
+    when: Moment
+    failed: bool
+    reason: str = ""
+    actor: str = ""  # empty where it was the person
+    address: str = ""
+    browser: tuple[str, str] = ("", "")
+    journey: str = ""
+    flow: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+    delivery: Delivery | None = None
+
+
+class Ending(StrEnum):
+    """How a story came out."""
+
+    WELL = "well"
+    BADLY = "badly"
+    OPEN = "open"  # it stopped on the way, and nothing was refused last
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The one thing to do about it. ``path`` is the page of an action; without one it is advice to hand on."""
+
+    name: str  # templates have words for each
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What belongs together: one recovery, one sign-in, one act of staff. Lines in their order."""
+
+    journey: str
+    lines: tuple[Line, ...]
+    ending: Ending
+    remedy: Remedy | None = None
+
+    @property
+    def began(self) -> Moment:
+        """When it began."""
+        return self.lines[0].when
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why somebody does not get in. ``params`` are what its sentence needs."""
+
+    name: str  # templates have a sentence for each
+    remedy: Remedy | None = None
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How somebody stands now: what causes are judged by. Times in seconds since the epoch, 0 for none."""
+
+    now: int
+    status: str
+    frozen_for_support: bool = False
+    invited_until: int = 0  # of an invitation that did not come to its end
+    reached: str = ""  # the step of the activation that is due; empty where it was not begun
+    activated: bool = True  # there is a password or an app that is theirs
+    change_owed: str = ""  # why the password has to be changed: compromised, temporary, age
+    apps: Mapping[str, int] = field(default_factory=dict)  # how many of each state
+    phones: int = 0  # usable now
+    mailboxes: int = 0
+    contacts_from: int = 0  # when the first contact can be used, where none can be yet
+    codes: int = 0  # good for a recovery now
+    waits: tuple[tuple[str, str, int], ...] = ()  # factor, door, until; 0: closed to strangers
+    consecutive: Mapping[str, int] = field(default_factory=dict)  # failures in a row, by factor
+    dead: frozenset[str] = frozenset()  # factors that have to be bound again
+    recovered_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Organized:
+    """A membership in an organization of the agent's."""
+
+    name: str
+    role: str
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPage:
+    """All that support may know of somebody."""
+
+    user_id: str
+    name: str
+    status: str
+    memberships: tuple[Organized, ...]
+    language: str
+    created: Moment
+    causes: tuple[Cause, ...]  # the most likely one first; never empty
+    rows: tuple[Row, ...]
+    waits: tuple[Wait, ...]
+    sessions: int
+    browsers: int
+    invited_until: Moment | None
+    stories: tuple[Story, ...]
+    older: str  # where the timeline goes on; empty at its end
+    newest: bool  # whether the timeline begins with what happened last
+    may_act: bool  # whether these staff may act on this person
+    path: str

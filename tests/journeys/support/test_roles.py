@@ -1,0 +1,120 @@
+"""Role by route: whom the doors of staff let in, and that staff of one organization get at nothing of another's.
+
+Every door of tests/doors.py that is guarded as one of staff is tried, those of later journeys too.
+"""
+
+import re
+
+import pytest
+
+from app.records.organizations.model import Role
+from tests.doors import OWN, PHONE, Door, Guard, standing
+from tests.portal import Browser, Portal
+
+STAFF = [door for door in OWN if door.guard in {Guard.SUPPORT, Guard.ADMINISTRATOR}]
+EMAIL = "lena@example.org"
+
+
+def ids(door: Door) -> str:
+    return door.rule
+
+
+@pytest.fixture(scope="module")
+def house(sqlite_template, valkey_server, tmp_path_factory):
+    """Two organizations with people of each role, and Lena, an agent who signed in by a mailed PIN."""
+    with standing(sqlite_template, tmp_path_factory.mktemp("house"), valkey_server.url) as portal:
+        for home in ("default", "other"):
+            portal.add(f"member-{home}", phone=PHONE, home=home)
+            portal.add(f"agent-{home}", phone=PHONE, home=home, role=Role.SUPPORT)
+            portal.add(f"chief-{home}", phone=PHONE, home=home, role=Role.ADMINISTRATOR)
+        portal.add("lena", email=EMAIL, role=Role.ADMINISTRATOR)
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def browsers(house) -> dict[str, Browser]:
+    """One that is signed in for each, and one that is not."""
+    found = {"guest": house.browser()}
+    for user_id in ("member-default", "agent-default", "chief-default", "agent-other", "chief-other"):
+        found[user_id] = house.browser()
+        found[user_id].sign_in(house, user_id)
+    found["lena"] = house.browser()
+    found["lena"].sign_in_by_pin(house, "lena", EMAIL)
+    for browser in found.values():
+        browser.get("/recovery/other-ways")
+    return found
+
+
+def answers(browser: Browser, door: Door, path: str = "") -> list[tuple[int, str]]:
+    """What a door says to a GET and to a POST with nothing filled in: statuses and where they lead."""
+    token, said = browser.token(), []
+    if "GET" in door.methods:
+        got = browser.get(path or door.path)
+        said.append((got.status_code, got.location or ""))
+    if "POST" in door.methods:
+        got = browser.post(path or door.path, csrf_token=token, **dict.fromkeys(door.fields, ""))
+        said.append((got.status_code, got.location or ""))
+    return said
+
+
+def test_there_are_doors_of_staff():
+    assert {"/support", "/support/people", "/support/people/<user_id>"} <= {door.rule for door in STAFF}
+
+
+@pytest.mark.parametrize("door", STAFF, ids=ids)
+def test_guests_are_sent_to_sign_in(browsers, door):
+    for status, location in answers(browsers["guest"], door):
+        assert (status, location) in {(303, "/sign-in"), (409, "")}
+
+
+@pytest.mark.parametrize("door", STAFF, ids=ids)
+def test_members_are_refused(browsers, door):
+    assert {status for status, _ in answers(browsers["member-default"], door)} == {403}
+
+
+@pytest.mark.parametrize("door", STAFF, ids=ids)
+def test_agents_pass_doors_of_support_and_none_of_administrators(browsers, door):
+    statuses = {status for status, _ in answers(browsers["agent-default"], door)}
+    assert (statuses == {403}) is (door.guard is Guard.ADMINISTRATOR)
+    assert 500 not in statuses
+
+
+@pytest.mark.parametrize("door", STAFF, ids=ids)
+def test_administrators_pass_every_one(browsers, door):
+    assert not {status for status, _ in answers(browsers["chief-default"], door)} & {403, 500}
+
+
+@pytest.mark.parametrize("door", STAFF, ids=ids)
+def test_staff_who_signed_in_by_a_mailed_pin_are_asked_for_more(browsers, door):
+    """Sign-in by staff takes two factors."""
+    for status, location in answers(browsers["lena"], door):
+        assert (status, location) in {(303, "/step-up"), (409, "")}
+
+
+def stripped(portal: Portal, browser: Browser, path: str) -> tuple[int, str]:
+    got = browser.get(path)
+    name = path.split("/")[3]
+    return got.status_code, re.sub(r"[0-9a-f]{32}", "", got.text).replace(name, "")
+
+
+@pytest.mark.parametrize("door", [one for one in STAFF if "<user_id>" in one.rule], ids=ids)
+@pytest.mark.parametrize("who", ["agent-default", "chief-default"])
+def test_whoever_belongs_to_another_organization_is_nobody_to_staff(house, browsers, door, who):
+    """ASVS 8.2.2: the same bytes and the same refusals as for a User ID that nobody has."""
+    for user_id in ("member-other", "agent-other", "chief-other"):
+        theirs, nobodys = (door.rule.replace("<user_id>", one) for one in (user_id, "nobody-x"))
+        if "GET" in door.methods:
+            assert stripped(house, browsers[who], theirs) == stripped(house, browsers[who], nobodys)
+        assert answers(browsers[who], door, theirs) == answers(browsers[who], door, nobodys)
+        assert {status for status, _ in answers(browsers[who], door, theirs)} <= {404}
+
+
+@pytest.mark.parametrize("who", ["agent-default", "agent-other"])
+def test_a_search_shows_ones_own_organization_alone(browsers, who):
+    own = who.partition("-")[2]
+    for typed in ("member", "agent", "chief", "doe"):
+        page = browsers[who].get("/support/people", query_string={"q": typed}).text
+        found = re.findall(r'<li data-user-id="([^"]+)"', page)
+        assert found
+        assert all(one == "lena" or one.endswith(own) for one in found)
+    assert browsers[who].get(f"/support/people/member-{own}").status_code == 200

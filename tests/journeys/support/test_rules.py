@@ -1,0 +1,209 @@
+"""Which cause is named first, what helps, and what belongs together. No store, no page."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.journeys.support import rules
+from app.journeys.support.model import Delivery, Ending, Facts, Line
+from app.records.audit.model import Event
+from app.steps.moments import moment
+from tests.hands import START as NOW
+
+WELL = Facts(NOW, "active", apps={"active": 1}, phones=1, mailboxes=1, codes=3)
+_NUMBERS = iter(range(10_000, 0, -1))
+
+
+def line(event: Event, *, ago: int = 60, reason: str = "", failed: bool | None = None, **more: Any) -> Line:
+    """Something that happened; refusals by their names."""
+    refused = event.value.endswith(("_fail", "_reuse", "exceeded", "not_sent")) if failed is None else failed
+    known = {name: more.pop(name) for name in ("actor", "journey", "flow", "delivery") if name in more}
+    return Line(next(_NUMBERS), event.value, NOW - ago, moment(NOW - ago, NOW), refused, reason, details=more, **known)
+
+
+def lost(reason: str = "bad_number", channel: str = "sms", **more: Any) -> Line:
+    return line(Event.PIN_SENT, channel=channel, delivery=Delivery("failed", reason, "••• 77"), **more)
+
+
+CLOCK = line(Event.APP_FAIL, reason="clock_off", offset_seconds=-90)
+WRONG = line(Event.APP_FAIL, reason="wrong")
+PASSWORD = line(Event.SIGN_IN_FAIL, reason="wrong_password")
+
+
+def changed(**values: Any) -> Facts:
+    return replace(WELL, **values)
+
+
+# facts, lines (newest first) -> the causes in their order, and what helps with the first
+CAUSES: list[tuple[str, Facts, list[Line], list[str], str]] = [
+    ("nothing", WELL, [], ["nothing"], ""),
+    ("inactive", changed(status="inactive"), [CLOCK], ["inactive"], "administrator"),
+    ("frozen", changed(status="frozen"), [CLOCK], ["frozen"], "undo_link"),
+    (
+        "frozen for support",
+        changed(status="frozen", frozen_for_support=True),
+        [],
+        ["frozen_for_support"],
+        "operator_unfreezes",
+    ),
+    ("never invited", changed(activated=False), [], ["never_invited"], "resend-activation"),
+    ("invited", changed(activated=False, invited_until=NOW + 9), [], ["invitation_open"], "open_invitation"),
+    ("ran out", changed(activated=False, invited_until=NOW), [], ["invitation_over"], "resend-activation"),
+    (
+        "row is gone",
+        changed(activated=False),
+        [line(Event.INVITED, ago=90 * 86_400)],
+        ["invitation_over"],
+        "resend-activation",
+    ),
+    (
+        "mail is lost",
+        changed(activated=False, invited_until=NOW + 9),
+        [line(Event.INVITED, delivery=Delivery("failed", "bad_address", ""))],
+        ["invitation_lost"],
+        "resend-activation",
+    ),
+    ("clock", WELL, [CLOCK], ["clock"], "set_clock"),
+    ("clock, then a guess", WELL, [WRONG, CLOCK], ["clock", "wrong_code"], "set_clock"),
+    ("clock was set", WELL, [line(Event.APP_OK), CLOCK], ["nothing"], ""),
+    (
+        "clock long ago",
+        WELL,
+        [line(Event.APP_FAIL, ago=8 * 86_400, reason="clock_off", offset_seconds=60)],
+        ["nothing"],
+        "",
+    ),
+    (
+        "clock and its wait",
+        changed(waits=(("app", "recovery", NOW + 60),), consecutive={"app": 5}),
+        [CLOCK],
+        ["clock", "app_waits"],
+        "set_clock",
+    ),
+    (
+        "password waits",
+        changed(waits=(("password", "sign_in", NOW + 60),), consecutive={"password": 6}),
+        [PASSWORD],
+        ["password_waits"],
+        "unlock",
+    ),
+    ("closed to strangers", changed(waits=(("password", "sign_in", 0),)), [PASSWORD], ["password_closed"], "unlock"),
+    ("PINs wait", changed(waits=(("pin", "sign_in", NOW + 60),)), [line(Event.PIN_FAIL)], ["pin_waits"], "unlock"),
+    ("a hundred passwords", changed(dead=frozenset({"password"})), [], ["password_dead"], "forgotten"),
+    ("a hundred codes", changed(dead=frozenset({"app"})), [], ["app_dead"], "remove-app"),
+    ("no such number", WELL, [lost(), lost()], ["undelivered"], "ask_email"),
+    ("no such number, no mailbox", changed(mailboxes=0), [lost()], ["undelivered"], "add_phone"),
+    ("no such mailbox", WELL, [lost("bad_address", "email")], ["undelivered"], "ask_sms"),
+    ("STOP", WELL, [lost("opted_out")], ["undelivered"], "send_start"),
+    ("the operator's fault", WELL, [lost("provider_setup")], ["undelivered"], "operator"),
+    ("a newer PIN", WELL, [lost("withdrawn")], ["nothing"], ""),
+    ("arrived since", WELL, [line(Event.PIN_OK), lost()], ["nothing"], ""),
+    ("app disabled", changed(apps={"disabled": 1}, codes=0), [], ["app_disabled"], "access-code"),
+    ("app disabled, codes there", changed(apps={"disabled": 1}), [], ["nothing"], ""),
+    ("app locked", changed(apps={"locked": 1}, codes=0), [], ["app_locked"], "remove-app"),
+    ("app new", changed(apps={"pending": 1}, codes=0), [], ["app_new"], "wait"),
+    ("no app", changed(apps={}, codes=0), [], ["no_app"], "access-code"),
+    ("no contact", changed(phones=0, mailboxes=0), [], ["no_contact"], "administrator"),
+    ("new contact", changed(phones=0, mailboxes=0, contacts_from=NOW + 9), [], ["contact_new"], "wait"),
+    ("wrong password", WELL, [PASSWORD], ["wrong_password"], "forgotten"),
+    ("signed in since", WELL, [line(Event.SIGN_IN_OK), PASSWORD], ["nothing"], ""),
+    ("wrong code", WELL, [WRONG], ["wrong_code"], "next_code"),
+    ("used code", WELL, [line(Event.APP_REUSE)], ["code_used"], "next_code"),
+    ("wrong saved code", WELL, [line(Event.CODE_FAIL)], ["wrong_saved_code"], "newest_codes"),
+    ("used saved code", WELL, [line(Event.CODE_REUSE)], ["saved_code_used"], "another_code"),
+    ("old PIN", WELL, [line(Event.PIN_FAIL, reason="expired")], ["pin_expired"], "new_pin"),
+    ("wrong PIN", WELL, [line(Event.PIN_FAIL, reason="wrong")], ["wrong_pin"], "newest_pin"),
+    ("rules", WELL, [line(Event.PASSWORD_REFUSED, rules=["history"])], ["password_refused"], "read_rules"),
+    ("no PIN", WELL, [line(Event.PIN_NOT_SENT, reason="too_many_messages")], ["pin_not_sent"], "wait"),
+    ("unlocked since", WELL, [line(Event.UNLOCKED, actor="operator"), PASSWORD], ["nothing"], ""),
+    ("a wait that is over", WELL, [line(Event.THROTTLED, factor="password", retry_after=30)], ["nothing"], ""),
+    ("a wait of the network", WELL, [line(Event.THROTTLED, factor="app", retry_after=90)], ["throttled"], "wait_over"),
+    ("owed", changed(change_owed="age"), [], ["change_owed"], "change_at_sign_in"),
+    ("recovered", changed(recovered_at=NOW - 5), [], ["just_recovered"], "app_or_code"),
+    (
+        "begun and left",
+        changed(invited_until=NOW + 9, reached="app", apps={}, codes=0),
+        [],
+        ["no_app", "activation_unfinished"],
+        "access-code",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("facts", "lines", "names", "remedy"), [case[1:] for case in CAUSES], ids=[c[0] for c in CAUSES]
+)
+def test_the_most_likely_cause_comes_first_with_what_helps(facts, lines, names, remedy):
+    found = rules.causes(facts, lines)
+    assert [cause.name for cause in found] == names
+    assert (found[0].remedy.name if found[0].remedy else "") == remedy
+
+
+def test_a_cause_carries_the_figures_of_its_sentence():
+    assert rules.causes(WELL, [CLOCK])[0].params == {"half_minutes": 3, "direction": "slow"}
+    waiting = changed(waits=(("app", "sign_in", NOW + 60), ("app", "recovery", NOW + 90)), consecutive={"app": 7})
+    assert rules.causes(waiting, [])[0].params == {"until": NOW + 90, "count": 7, "doors": ("sign_in", "recovery")}
+    assert rules.causes(WELL, [lost(), lost(), lost(channel="email")])[0].params == {
+        "count": 2,
+        "channel": "sms",
+        "reason": "bad_number",
+    }
+
+
+def test_lines_of_one_flow_are_one_story_and_what_stands_alone_is_one_of_its_own():
+    lines = [
+        line(Event.PASSWORD_CHANGED, flow="r", journey="recovery"),
+        line(Event.UNLOCKED, actor="operator"),
+        line(Event.PIN_OK, flow="r", journey="recovery"),
+        line(Event.SIGN_IN_FAIL, flow="s", journey="sign_in"),
+        line(Event.APP_OK, flow="r", journey="recovery", ago=90),
+    ]
+    told = rules.stories(lines, WELL)
+    assert [(one.journey, len(one.lines), one.ending) for one in told] == [
+        ("recovery", 3, Ending.WELL),
+        ("", 1, Ending.WELL),
+        ("sign_in", 1, Ending.BADLY),
+    ]
+    assert told[0].lines[0].event == Event.APP_OK
+
+
+def test_what_comes_in_the_same_moment_belongs_to_the_journey_before_it():
+    lines = [line(Event.STEPPED_UP), line(Event.APP_OK, flow="u", journey="step_up")]
+    assert [len(one.lines) for one in rules.stories(lines, WELL)] == [2]
+    apart = [line(Event.STEPPED_UP, ago=1), line(Event.APP_OK, flow="u", journey="step_up")]
+    assert [len(one.lines) for one in rules.stories(apart, WELL)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "facts", "remedy"),
+    [
+        ([CLOCK], WELL, "set_clock"),
+        ([line(Event.THROTTLED, factor="app"), CLOCK], WELL, "set_clock"),
+        ([PASSWORD], changed(waits=(("password", "sign_in", NOW + 9),)), "unlock"),
+        ([PASSWORD], WELL, "forgotten"),
+        ([lost()], WELL, "ask_email"),
+        ([line(Event.ACTIVATION_REFUSED)], WELL, "resend-activation"),
+        ([line(Event.PASSWORD_CHANGED)], WELL, "freeze"),
+        ([line(Event.PASSWORD_CHANGED, ago=8 * 86_400)], WELL, None),
+        ([line(Event.PASSWORD_CHANGED)], changed(status="frozen"), None),
+        ([line(Event.PASSWORD_CHANGED, actor="operator")], WELL, None),
+        ([line(Event.SIGN_IN_OK)], WELL, None),
+        ([line(Event.SIGN_IN_FAIL, ago=8 * 86_400)], WELL, None),
+        ([line(Event.PIN_SENT)], WELL, None),
+    ],
+)
+def test_a_story_has_one_remedy_or_none(lines, facts, remedy):
+    flowing = [replace(one, flow="f") for one in lines]
+    (story,) = rules.stories(flowing, facts)
+    assert (story.remedy.name if story.remedy else None) == remedy
+
+
+def test_a_page_ends_where_no_journey_is_cut_and_else_where_it_is_full():
+    flows = [*"aabbcc", *"dddd"]
+    lines = [line(Event.APP_OK, flow=flow) for flow in flows]
+    assert rules.cut(lines, 10) == 10
+    assert rules.cut(lines, 8) == 6
+    assert rules.cut(lines, 5) == 4
+    assert rules.cut([line(Event.APP_OK, flow="a")] * 9, 8) == 8
+    assert rules.cut([line(Event.APP_OK)] * 9, 8) == 8
