@@ -89,9 +89,11 @@ if (rules) {
   const wanted = document.getElementById("new_password");
   const again = document.getElementById("confirm_password");
   const spaced = (text) => text.replace(/\p{Zs}/gu, " ").normalize("NFC"); // as the server reads it
+  const kinds = [/\p{Ll}/u, /\p{Lu}/u, /\p{Nd}/u];
   const judges = {
     min_length: (text, item) => [...text].length >= Number(item.dataset.count),
     max_length: (text, item) => text !== "" && [...text].length <= Number(item.dataset.count),
+    classes: (text, item) => new Set([...text].map((c) => kinds.findIndex((kind) => kind.test(c)))).size >= Number(item.dataset.count),
     confirm: (text) => text !== "" && text === spaced(again.value),
   };
   const items = all("[data-live]", rules).filter((item) => item.dataset.rule in judges);

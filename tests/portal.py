@@ -21,10 +21,12 @@ from app.foundation.settings import Settings
 from app.foundation.sql import Database
 from app.records.attempts.model import Door, Factor
 from app.records.delivery.worker import Worker
-from app.records.organizations.model import DEFAULT, Role
+from app.records.organizations import store as organizations
+from app.records.organizations.model import DEFAULT, Policy, Role, Version
 from app.records.people.model import Person, Status
 from app.wiring import Foundation, Means, build_foundation, build_means, build_steps, build_web, build_worker
 from tests.cast import add_person
+from tests.cast import organization as cast_organization
 from tests.edges import ACCOUNT, API_KEY, API_SECRET, Mailbox, Phone
 
 PASSWORD = "correct horse battery staple"
@@ -108,6 +110,14 @@ class Portal:
         with self.base.database.begin() as transaction:
             self.means.codes.bind(transaction, person_id=person.id, new=new, now=now, usable_from=now + usable_in)
         return new.codes
+
+    def decide(self, policy: Policy, organization: str = DEFAULT) -> None:
+        """What an organization decides, from now on."""
+        now = self.base.clock.now()
+        with self.base.database.begin() as transaction:
+            found = cast_organization(transaction, self.base.chance, organization)
+            number = len(organizations.versions(transaction, found.id)) + 1
+            assert organizations.add_version(transaction, Version(found.id, number, policy, now, "test", now))
 
     def invite(self, user_id: str, *, phone: str = "", email: str = "") -> "Guest":
         """Somebody with filed contacts and nothing else, who gets an invitation."""

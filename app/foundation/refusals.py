@@ -48,6 +48,7 @@ class Code(StrEnum):
     DECIDED = "decided"
     NOT_LOCKED = "not_locked"
     CHANGE_OWED = "change_owed"
+    PASSWORD_EXPIRED = "password_expired"  # noqa: S105
     LINK_DEAD = "link_dead"
     SIGNED_OUT = "signed_out"
     LOWER_LEVEL = "lower_level"
@@ -65,6 +66,7 @@ class Code(StrEnum):
     TOO_MANY_STARTS = "too_many_starts"
     TOO_SOON = "too_soon"
     TOO_MANY_MESSAGES = "too_many_messages"
+    PASSWORD_YOUNG = "password_young"  # noqa: S105 - an organization wants it kept for some hours
     NO_CHANNEL = "no_channel"
     SMS_RESTS = "sms_rests"  # a budget is used up, or too few of the PINs that were sent are typed
     TOO_MANY_CANDIDATES = "too_many_candidates"

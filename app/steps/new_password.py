@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.factors.password import rules
-from app.factors.password.model import Prepared, Rule
+from app.factors.password.model import Owed, PasswordRecord, Prepared, Rule
 from app.factors.password.service import Passwords
 from app.foundation.clock import Clock
-from app.foundation.refusals import Code, OutOfOrder, Unavailable, Wrong
+from app.foundation.refusals import Code, OutOfOrder, Throttled, Unavailable, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.records.audit import store as audit
@@ -49,6 +49,18 @@ class NewPassword:
         """The rules before anything is typed."""
         policy = self.policy(transaction, person)
         return Printed(rules.explain(policy, self._words(transaction, person, policy)), rules.passwordrules(policy))
+
+    def owed(self, transaction: Transaction, person: Person) -> Owed | None:
+        """Why somebody owes a new password at this moment; None: they do not."""
+        record = self._passwords.find(transaction, person.id)
+        return record.owed(self.policy(transaction, person), self._clock.now()) if record else None
+
+    def must_be_settled(self, transaction: Transaction, person: Person, record: PasswordRecord | None) -> None:
+        """Raises Throttled while a password may not be changed yet without need (C-02)."""
+        now = self._clock.now()
+        wait = record.settles_at(self.policy(transaction, person), now) - now if record else 0
+        if wait > 0:
+            raise Throttled(Code.PASSWORD_YOUNG, field="new_password", retry_after=wait)
 
     def prepare(self, visit: Visit, flow: Flow, person: Person, candidate: str, confirm: str) -> Prepared:
         """Judge a candidate by all the rules and hash it, with no transaction open. Raises Wrong, Unavailable.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from app.factors.password.model import PasswordRecord
+from app.factors.password.model import Owed
 from app.factors.password.rules import RAW_MAX
 from app.factors.password.service import Passwords
 from app.foundation.clock import Clock
@@ -15,6 +15,7 @@ from app.records.attempts.service import Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow
+from app.records.organizations import store as organizations
 from app.records.people.model import Person
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
@@ -48,14 +49,15 @@ class PasswordStep:
         then: Callable[[Transaction, Person, int], _T],
         *,
         field: str = "password",
-    ) -> tuple[_T, PasswordRecord]:
-        """Judge a password for a flow. Returns what ``then`` made of it in the same transaction, and the record.
+    ) -> tuple[_T, Owed | None]:
+        """Judge a password for a flow. Returns what ``then`` made of it in the same transaction, and what is owed.
 
         Raises Throttled, Wrong(WRONG_PASSWORD), Unavailable.
         """
         with self._database.read() as looking:
             person = self._claims.person(looking, flow)
             record = self._passwords.find(looking, person.id if person else 0)
+            policy = organizations.policy_of_person(looking, person.id if person else 0, self._clock.now())
             door = door_of(looking, visit, flow, Door.SIGN_IN, self._clock.now())
         subject = subject_of(flow)
         again = self._tries.seen_wrong(subject, typed, flow.stamp, visit.block)
@@ -81,4 +83,4 @@ class PasswordStep:
             self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
             raise Wrong(Code.WRONG_PASSWORD, field=field)
         self._passwords.strengthen(person.id, record, typed)
-        return result, record
+        return result, record.owed(policy.password, now)

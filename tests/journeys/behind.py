@@ -13,8 +13,12 @@ from app.foundation.sql import metadata
 from app.records.audit.store import events
 from app.records.delivery.store import outbox
 from app.records.flows.service import _key
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Role
 from app.records.people import store as people
+from app.records.people.model import Person
 from app.records.sessions import store as sessions_store
+from tests.cast import organization as cast_organization
 from tests.edges import _PIN
 from tests.portal import Browser, Portal
 
@@ -123,3 +127,10 @@ def lands_on(browser: Browser, path: str, *, within: int = 4) -> str:
         assert answer.location is not None
         path = answer.location
     raise AssertionError(f"redirected {within} times, at last to {path}")
+
+
+def join(portal: Portal, person: Person, organization: str) -> None:
+    """Make somebody a member of another organization, who has accepted that."""
+    with portal.base.database.begin() as transaction:
+        found = cast_organization(transaction, portal.base.chance, organization)
+        organizations.join(transaction, person.id, found.id, Role.MEMBER, is_primary=False)

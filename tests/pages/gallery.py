@@ -33,7 +33,6 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
-from app.journeys.authenticators.rules import moment
 from app.records.audit.model import Checked, Fault, Tampering
 from app.steps.moments import Moment, moment
 from app.steps.readiness import Facts, readiness
@@ -93,6 +92,13 @@ _RULES = [
     {"key": "current", "params": {}, "live": False},
     {"key": "history", "params": {"count": 4}, "live": False},
     {"key": "confirm", "params": {}, "live": True},
+]
+_ASKED = [  # by an organization that asks for more
+    *_RULES[:2],
+    {"key": "classes", "params": {"count": 3}, "live": True},
+    *_RULES[2:4],
+    {"key": "strength", "params": {"score": 3}, "live": False},
+    *_RULES[4:],
 ]
 _ALL_BROKEN = [{"rule": rule["key"], "params": rule["params"]} for rule in _RULES]
 
@@ -473,6 +479,7 @@ def _log(status: int = 200, *, errors: Any = None, page: Any = ..., asked: Any =
 
 _LOG_EVENTS = tuple(sorted({one.event for one in _ENTRIES}))
 _SOON = 1_790_000_000 + 80_000
+_OWED = {k: v for k, v in _password().items() if k != "can_unlock"}
 
 CASES: dict[str, Case] = {
     "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
@@ -480,8 +487,21 @@ CASES: dict[str, Case] = {
         Overview((replace(_ROWS[0], state="locked"), replace(_ROWS[1], last_used=None)), 1, _POOR, _since(-40_000)),
         "password",
     ),
+    "authenticators-expiring": _overview(
+        Overview((replace(_ROWS[0], expires=moment(_SOON, _NOW)), *_ROWS[1:]), 2, _RICH)
+    ),
+    "authenticators-expired": _overview(
+        Overview((replace(_ROWS[0], state="expired", expires=_since(60)), *_ROWS[1:]), 2, _RICH)
+    ),
     "authenticators-awaiting": _overview(Overview(_ROWS, 2, _AWAITING)),
     "change-password": _signed("password", **_OWN_PASSWORD),
+    "change-password-kept": _signed(
+        "password",
+        429,
+        page=PasswordPage(_ASKED, "minlength: 16; maxlength: 256;", moment(_SOON, _NOW)),  # type: ignore[arg-type]
+        **{k: v for k, v in _OWN_PASSWORD.items() if k != "page"},
+        **_one(Code.PASSWORD_YOUNG, "new_password", 80_000),
+    ),
     "change-password-wrong": _signed(
         "password", 422, **{**_OWN_PASSWORD, **_one(Code.WRONG_PASSWORD, "current_password")}
     ),
@@ -568,7 +588,8 @@ CASES: dict[str, Case] = {
     "app-remove-old": _app("remove", replaced=True, last_way=True, next_way_at=_SOON),
     "app-synchronize": _app("synchronize"),
     "app-synchronize-wrong": _app("synchronize", 422, errors=_errors(Refused(Code.NOT_IN_A_ROW, "code_1"))),
-    "password-owed": Case("signin/new_password.html", {k: v for k, v in _password().items() if k != "can_unlock"}),
+    "password-owed": Case("signin/new_password.html", {**_OWED, "expired": False}),
+    "password-expired": Case("signin/new_password.html", {**_OWED, "rules": _ASKED, "expired": True}),
     "phone-new": _new_contact("phone", _OWN_PHONE),
     "phone-new-wrong": _new_contact(
         "phone", _OWN_PHONE, status=422, typed="0170 123", errors=_errors(Refused(Code.NOT_A_PHONE, "phone"))
@@ -655,6 +676,19 @@ CASES: dict[str, Case] = {
                 strength={"score": 0, "advice": ["very_common", "add_words", "capitals_help_little"]},
             ),
             can_unlock=True,
+        ),
+        422,
+    ),
+    "new-password-asked": Case(
+        "recovery/password.html",
+        _password(
+            rules=_ASKED,
+            **_one(
+                Code.PASSWORD_RULES,
+                "new_password",
+                broken=[{"rule": one["key"], "params": one["params"]} for one in (_ASKED[2], _ASKED[5])],
+                strength={"score": 1, "advice": ["single_word"]},
+            ),
         ),
         422,
     ),

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.records.organizations.model import PasswordPolicy
+
+DAY = 86_400
+HOUR = 3_600
+
 
 class Form(StrEnum):
     """How the typed text became the bytes that were hashed (requirement C-06)."""
@@ -32,6 +37,31 @@ class PasswordRecord:
     def change_owed(self) -> bool:
         """Whether a new one has to be set before anything else (NIST SP 800-63B-4 sec. 3.1.1.2)."""
         return self.must_change or self.compromised
+
+    def expires_at(self, policy: PasswordPolicy) -> int | None:
+        """When it has to be changed, where an organization wants that after some days (C-02); None: never."""
+        return self.changed_at + policy.max_age_days * DAY if policy.max_age_days else None
+
+    def owed(self, policy: PasswordPolicy, now: int) -> "Owed | None":
+        """Why a new one has to be set before anything else; None: nothing is owed."""
+        if self.compromised:
+            return Owed.COMPROMISED
+        if self.must_change:
+            return Owed.TEMPORARY
+        expires_at = self.expires_at(policy)
+        return Owed.EXPIRED if expires_at is not None and expires_at <= now else None
+
+    def settles_at(self, policy: PasswordPolicy, now: int) -> int:
+        """From when on it may be changed without need, where an organization wants it kept for some hours (C-02)."""
+        return 0 if self.owed(policy, now) else self.changed_at + policy.min_age_hours * HOUR
+
+
+class Owed(StrEnum):
+    """Why a new password is owed: templates have a sentence for each."""
+
+    TEMPORARY = "temporary"
+    COMPROMISED = "compromised"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +98,10 @@ class RuleKey(StrEnum):
 
     MIN_LENGTH = "min_length"
     MAX_LENGTH = "max_length"
+    CLASSES = "classes"
     COMMON = "common"
     CONTEXT = "context"
+    STRENGTH = "strength"
     CURRENT = "current"
     HISTORY = "history"
     CONFIRM = "confirm"

@@ -1,7 +1,7 @@
 """What a new password must be: rules that explain themselves and judge, from one policy object.
 
-Length, a list of common passwords and words of the context; no composition rules, no expiry, nothing banned
-inside a longer password (NIST SP 800-63B-4 sec. 3.1.1.2; ASVS 6.2.1 to 6.2.12).
+Length, a list of common passwords and words of the context; nothing is banned inside a longer password (NIST SP
+800-63B-4 sec. 3.1.1.2; ASVS 6.2.1 to 6.2.12). Kinds of characters and a strength only where an organization asks.
 """
 
 import unicodedata
@@ -14,6 +14,10 @@ RAW_MAX = 1024  # code points, before normalising, which is quadratic in older P
 LEAST = 8  # code points: no password, a temporary one included, may be shorter (NIST SP 800-63B-4 sec. 3.1.1.2)
 
 _WORDS = 64  # of a context; bounds the work
+# what ``passwordrules`` can ask for, in this order; a policy asks for some of the four, whichever they are
+_CLASSES = ("lower", "upper", "digit", "special")
+_CLASS_OF = {"Ll": "lower", "Lu": "upper", "Nd": "digit"}  # whatever else is special
+_RANDOM = 16  # random characters have any strength that can be asked for
 _SHARE = 3  # a derivative consists of context words to at least a third: "acme20261122" does
 
 
@@ -60,10 +64,14 @@ def explain(policy: PasswordPolicy, words: Sequence[str]) -> tuple[Rule, ...]:
     rules = [
         Rule(RuleKey.MIN_LENGTH, {"count": policy.min_length}, live=True),
         Rule(RuleKey.MAX_LENGTH, {"count": policy.max_length}, live=True),
-        Rule(RuleKey.COMMON),
     ]
+    if policy.classes > 1:
+        rules.append(Rule(RuleKey.CLASSES, {"count": policy.classes}, live=True))
+    rules.append(Rule(RuleKey.COMMON))
     if words:
         rules.append(Rule(RuleKey.CONTEXT))
+    if policy.min_strength:
+        rules.append(Rule(RuleKey.STRENGTH, {"score": policy.min_strength}))
     rules.append(Rule(RuleKey.CURRENT))
     if policy.history:
         rules.append(Rule(RuleKey.HISTORY, {"count": policy.history}))
@@ -72,12 +80,18 @@ def explain(policy: PasswordPolicy, words: Sequence[str]) -> tuple[Rule, ...]:
 
 
 def judge(
-    policy: PasswordPolicy, candidate: str, confirm: str, words: Sequence[str], blocked: Callable[[str], bool]
+    policy: PasswordPolicy,
+    candidate: str,
+    confirm: str,
+    words: Sequence[str],
+    blocked: Callable[[str], bool],
+    score: Callable[[str], int],
 ) -> tuple[Broken, ...]:
     """All rules that a typed candidate breaks, in the order of ``explain``.
 
-    ``words`` come from ``context_words``; ``blocked`` says whether a whole password is a common one. The two
-    rules about former passwords need a slow hash and are the service's. Raises Unfit for bad characters.
+    ``words`` come from ``context_words``; ``blocked`` says whether a whole password is a common one, ``score`` how
+    strong it is, from 0 to 4. The two rules about former passwords need a slow hash and are the service's. Raises
+    Unfit for bad characters.
     """
     wanted = normalise(candidate) if len(candidate) <= RAW_MAX else None
     broken = []
@@ -86,10 +100,14 @@ def judge(
     if wanted is None or len(wanted) > policy.max_length:
         broken.append(Broken(RuleKey.MAX_LENGTH, {"count": policy.max_length}))
     else:
+        if 1 < policy.classes > classes(wanted):
+            broken.append(Broken(RuleKey.CLASSES, {"count": policy.classes}))
         if blocked(wanted):
             broken.append(Broken(RuleKey.COMMON))
         if is_derived(wanted, words):
             broken.append(Broken(RuleKey.CONTEXT))
+        if policy.min_strength and score(wanted) < policy.min_strength:
+            broken.append(Broken(RuleKey.STRENGTH, {"score": policy.min_strength}))
     if candidate != confirm and (wanted is None or wanted.encode() != octets(Form.NFC1, confirm)):
         broken.append(Broken(RuleKey.CONFIRM))
     return tuple(broken)
@@ -97,7 +115,14 @@ def judge(
 
 def passwordrules(policy: PasswordPolicy) -> str:
     """The ``passwordrules`` attribute, by which password managers generate (Apple, Password Rules)."""
-    return f"minlength: {policy.min_length}; maxlength: {policy.max_length}; allowed: ascii-printable;"
+    least = max(policy.min_length, _RANDOM) if policy.min_strength else policy.min_length
+    required = "".join(f" required: {name};" for name in _CLASSES[: policy.classes if policy.classes > 1 else 0])
+    return f"minlength: {least}; maxlength: {policy.max_length};{required} allowed: ascii-printable;"
+
+
+def classes(password: str) -> int:
+    """How many of small letters, capitals, digits and other characters there are."""
+    return len({_CLASS_OF.get(unicodedata.category(character), "special") for character in password})
 
 
 def fold(password: str) -> str:

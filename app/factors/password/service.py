@@ -138,11 +138,18 @@ class Passwords:
     def judge_alone(self, policy: PasswordPolicy, *, candidate: str, confirm: str, words: Sequence[str]) -> None:
         """The rules that need no former password, and no slow hash. Raises Wrong as ``prepare`` does."""
         try:
-            broken = rules.judge(policy, candidate, confirm, words, self._blocklist.blocked)
+            broken = rules.judge(
+                policy,
+                candidate,
+                confirm,
+                words,
+                self._blocklist.blocked,
+                lambda wanted: strength(wanted, words).score,
+            )
         except rules.Unfit as unfit:
             raise Wrong(Code(unfit.code), field="new_password") from None
         if broken:
-            raise self._refused(broken, candidate, words)
+            raise self._refused(policy, broken, candidate, words)
 
     def prepare(
         self,
@@ -175,7 +182,7 @@ class Passwords:
             remembered = self._digest(raw)
             broken = self._repeated(raw, history[: policy.history + 1], policy)
         if broken:
-            raise self._refused(broken, candidate, words)
+            raise self._refused(policy, broken, candidate, words)
         new = replace(self._hashed(secret), history_salt=salt, remembered=remembered)
         return Prepared(person.id, person.stamp, new, policy.history)
 
@@ -303,18 +310,23 @@ class Passwords:
                 return (Broken(RuleKey.HISTORY, {"count": policy.history}),)
         return ()
 
-    def _refused(self, broken: tuple[Broken, ...], candidate: str, words: Sequence[str]) -> Wrong:
+    def _refused(
+        self, policy: PasswordPolicy, broken: tuple[Broken, ...], candidate: str, words: Sequence[str]
+    ) -> Wrong:
         only_confirm = {one.rule for one in broken} == {RuleKey.CONFIRM}
+        found = strength(candidate, words)
+        if policy.classes > 1:  # what a rule asks for is needed, whatever zxcvbn thinks
+            found = replace(found, advice=tuple(one for one in found.advice if one is not Advice.NO_NEED_FOR_SYMBOLS))
         return Wrong(
             Code.PASSWORD_RULES,
             field="confirm_password" if only_confirm else "new_password",
-            details={"broken": broken, "strength": strength(candidate, words)},
+            details={"broken": broken, "strength": found},
         )
 
 
 def strength(candidate: str, words: Sequence[str]) -> Strength:
-    """An estimate by zxcvbn of the first 32 code points: advice beside a refusal, never the refusal itself."""
-    import zxcvbn_rs_py  # noqa: PLC0415 - only refused candidates need its dictionaries, which take 13 ms to unpack
+    """An estimate by zxcvbn of the first 32 code points: advice beside a refusal, and a rule where a policy says so."""
+    import zxcvbn_rs_py  # noqa: PLC0415 - not every process needs its dictionaries, which take 13 ms to unpack
 
     seen = candidate[:_SEEN].encode("utf-8", "replace").decode()
     if len(_SUBSTITUTES.intersection(seen)) > 8:

@@ -36,6 +36,7 @@ class Row:
     bound: Moment | None = None
     last_used: Moment | None = None
     usable_from: Moment | None = None  # where it waits, until when
+    expires: Moment | None = None  # of a password, where it has to be changed after some days
     left: int | None = None  # unused codes of a set
     default: bool = False  # the contact that PINs go to first
     actions: tuple[Action, ...] = ()
@@ -53,10 +54,11 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class PasswordPage:
-    """The rules before anything is typed."""
+    """The rules before anything is typed. ``settles`` is until when the present one has to be kept."""
 
     rules: tuple[Rule, ...]
     passwordrules: str
+    settles: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

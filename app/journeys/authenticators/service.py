@@ -108,11 +108,15 @@ class Authenticators:
         record = self._means.passwords.find(transaction, present.person.id)
         if record is None:
             return Row("password", "none")
-        state = "expired" if record.change_owed else self._state(transaction, present, Factor.PASSWORD)
-        change = Action("change_password", f"{HOME}/password")
-        now = present.now
+        now, policy = present.now, self._means.new_password.policy(transaction, present.person)
+        state = "expired" if record.owed(policy, now) else self._state(transaction, present, Factor.PASSWORD)
         return Row(
-            "password", state, bound=_moment(record.changed_at, now), last_used=_moment(used, now), actions=(change,)
+            "password",
+            state,
+            bound=_moment(record.changed_at, now),
+            last_used=_moment(used, now),
+            expires=_moment(record.expires_at(policy), now),
+            actions=(Action("change_password", f"{HOME}/password"),),
         )
 
     def _state(self, transaction: Transaction, present: Present, factor: Factor) -> str:
@@ -149,7 +153,11 @@ class Authenticators:
         """The rules as the page prints them."""
         with self._means.database.read() as looking:
             printed = self._means.new_password.printed(looking, present.person)
-        return PasswordPage(printed.rules, printed.attribute)
+            policy = self._means.new_password.policy(looking, present.person)
+            record = self._means.passwords.find(looking, present.person.id)
+        settles_at = record.settles_at(policy, present.now) if record else 0
+        settles = moment(settles_at, present.now) if settles_at > present.now else None
+        return PasswordPage(printed.rules, printed.attribute, settles)
 
     def change_password(
         self, visit: Visit, present: Present, *, current: str, candidate: str, confirm: str, everywhere: bool
@@ -163,6 +171,9 @@ class Authenticators:
         means = self._means
         self._shape(present, current, candidate, confirm)
         means.limits.attempt(visit)
+        with means.database.read() as looking:
+            record = means.passwords.find(looking, present.person.id)
+            means.new_password.must_be_settled(looking, present.person, record)
         self._candidates(present.session)
         flow = means.presence.passing_flow(present, CHANGE_PASSWORD)
         means.password.prove(visit, flow, current, lambda *_: None, field="current_password")

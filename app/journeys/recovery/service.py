@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from app.factors.password.model import Owed
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
 from app.factors.recovery_code.model import Use
@@ -277,9 +278,9 @@ class Recovery:
         return Done(flow.notes["kind"], told, flow.notes["ended"], flow.user_id, flow.notes.get(_CODES_LEFT))
 
     def _why_not_unlock(self, transaction: Transaction, person: Person) -> Code | None:
-        record = self._passwords.find(transaction, person.id)
-        if record is not None and record.change_owed:
-            return Code.CHANGE_OWED
+        owed = self._new_password.owed(transaction, person)
+        if owed is not None:
+            return Code.PASSWORD_EXPIRED if owed is Owed.EXPIRED else Code.CHANGE_OWED
         standing = self._tries.standing(transaction, person.id, Factor.PASSWORD)
         if standing.disabled:
             return Code.CHANGE_OWED  # no passing lock: it must be bound again (NIST SP 800-63B-4 sec. 3.2.2)

@@ -20,11 +20,12 @@ class VerifyPage:
 
 @dataclass(frozen=True, slots=True)
 class NewPasswordPage:
-    """The rules before anything is typed."""
+    """The rules before anything is typed. ``expired``: that is why the present one has to go."""
 
     user_id: str
     rules: tuple[Rule, ...]
     passwordrules: str
+    expired: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from app.factors.password.model import Owed
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
 from app.factors.recovery_code.model import Use
@@ -87,8 +88,8 @@ class SignIn:
         self._password.shape(typed)
         self._limits.attempt(visit)
         held = self._flows.at(cookie, COURSE, State.PASSWORD)
-        now, _ = self._password.prove(visit, held.flow, typed, lambda _, __, now: now)
-        advanced = self._flows.advance(held, state=State.VERIFY, proof=Proof(PASSWORD, now))
+        now, owed = self._password.prove(visit, held.flow, typed, lambda _, __, now: now)
+        advanced = self._flows.advance(held, state=State.VERIFY, proof=Proof(PASSWORD, now), owed=bool(owed))
         if advanced is None:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.VERIFY))
         return advanced[0]
@@ -198,7 +199,7 @@ class SignIn:
     ) -> Entered | None:
         """A session with the proof that earned it; None where a new password is owed first."""
         record = self._passwords.find(transaction, person.id)
-        if record is None or record.change_owed:
+        if record is None or record.change_owed or flow.notes.get("owed"):
             return None
         return self._presence.enter(transaction, visit, person, _proofs(flow, proof), journey=named(flow))
 
@@ -229,7 +230,8 @@ class SignIn:
         with self._database.read() as looking:
             person = self._claims.required(looking, flow, COURSE)
             printed = self._new_password.printed(looking, person)
-        return NewPasswordPage(flow.user_id, printed.rules, printed.attribute)
+            owed = self._new_password.owed(looking, person)
+        return NewPasswordPage(flow.user_id, printed.rules, printed.attribute, expired=owed is Owed.EXPIRED)
 
     def set_new_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> Ended:
         """Set the password that is owed; the person is signed in by it."""

@@ -151,7 +151,12 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
 
     def _new_password_page(refusal: Refusal | None = None) -> Response:
         page = sign_in.new_password_page(read_cookie(SIGN_IN))
-        context = {"user_id": page.user_id, "rules": page.rules, "passwordrules": page.passwordrules}
+        context = {
+            "user_id": page.user_id,
+            "rules": page.rules,
+            "passwordrules": page.passwordrules,
+            "expired": page.expired,
+        }
         return show("signin/new_password.html", context, refusal)
 
     @doors.post("/sign-in/new-password")

@@ -1,5 +1,6 @@
 """What a new password must be: the rules on their own, as tables and as properties."""
 
+import random
 import string
 import time
 import unicodedata
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from app.factors.password import rules
 from app.factors.password.model import Broken, Form, Rule, RuleKey
 from app.factors.password.rules import Unfit, context_words, explain, is_derived, judge, normalise, passwordrules
+from app.factors.password.service import strength
 from app.records.organizations.model import PasswordPolicy
 
 DEFAULT = PasswordPolicy()
@@ -28,10 +30,14 @@ def nothing_blocked(_: str) -> bool:
     return False
 
 
+def strong(_: str) -> int:
+    return 4
+
+
 def broken(
     candidate: str, confirm: str | None = None, *, blocked: Callable[[str], bool] = nothing_blocked
 ) -> list[RuleKey]:
-    found = judge(DEFAULT, candidate, candidate if confirm is None else confirm, WORDS, blocked)
+    found = judge(DEFAULT, candidate, candidate if confirm is None else confirm, WORDS, blocked, strong)
     return [one.rule for one in found]
 
 
@@ -152,8 +158,10 @@ def test_length_is_counted_in_code_points_of_the_normalised_text(candidate, expe
 def test_a_broken_rule_names_its_limit():
     policy = PasswordPolicy(min_length=15, max_length=64)
 
-    assert judge(policy, "short", "short", (), nothing_blocked) == (Broken(RuleKey.MIN_LENGTH, {"count": 15}),)
-    assert judge(policy, "x" * 65, "x" * 65, (), nothing_blocked) == (Broken(RuleKey.MAX_LENGTH, {"count": 64}),)
+    assert judge(policy, "short", "short", (), nothing_blocked, strong) == (Broken(RuleKey.MIN_LENGTH, {"count": 15}),)
+    assert judge(policy, "x" * 65, "x" * 65, (), nothing_blocked, strong) == (
+        Broken(RuleKey.MAX_LENGTH, {"count": 64}),
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,7 +277,7 @@ def test_the_words_are_few_and_the_work_is_bounded():
 
 
 def test_all_broken_rules_are_named_at_once():
-    found = judge(DEFAULT, "Keyturn1", "something else", WORDS, lambda _: True)
+    found = judge(DEFAULT, "Keyturn1", "something else", WORDS, lambda _: True, strong)
 
     assert [one.rule for one in found] == [
         RuleKey.MIN_LENGTH,
@@ -292,7 +300,12 @@ def test_both_fields_are_compared_as_passwords_and_not_as_text():
 # ---- one object behind page and verdict
 
 policies = st.builds(
-    PasswordPolicy, min_length=st.integers(8, 64), max_length=st.integers(64, 256), history=st.integers(0, 24)
+    PasswordPolicy,
+    min_length=st.integers(8, 64),
+    max_length=st.integers(64, 256),
+    history=st.integers(0, 24),
+    classes=st.integers(0, 4),
+    min_strength=st.integers(0, 4),
 )
 typed = st.one_of(
     st.text(max_size=300),
@@ -311,14 +324,19 @@ def test_the_page_lists_every_rule_of_the_policy_with_its_figures():
         Rule(RuleKey.HISTORY, {"count": 5}),
         Rule(RuleKey.CONFIRM, live=True),
     )
+    asking = explain(PasswordPolicy(classes=3, min_strength=2), WORDS)
+    assert Rule(RuleKey.CLASSES, {"count": 3}, live=True) in asking
+    assert Rule(RuleKey.STRENGTH, {"score": 2}) in asking
     without = explain(PasswordPolicy(history=0), ())
     assert {RuleKey.CONTEXT, RuleKey.HISTORY}.isdisjoint(rule.key for rule in without)
 
 
-@given(policies, typed, typed, st.booleans(), st.booleans())
-def test_each_broken_rule_is_one_of_those_explained_with_the_same_figures(policy, candidate, other, same, common):
+@given(policies, typed, typed, st.booleans(), st.booleans(), st.integers(0, 4))
+def test_each_broken_rule_is_one_of_those_explained_with_the_same_figures(
+    policy, candidate, other, same, common, score
+):
     try:
-        found = judge(policy, candidate, candidate if same else other, WORDS, lambda _: common)
+        found = judge(policy, candidate, candidate if same else other, WORDS, lambda _: common, lambda _: score)
     except Unfit as unfit:
         assert unfit.code == "bad_characters"  # noqa: PT017 - a refusal of its own, with a sentence of its own
         return
@@ -328,8 +346,8 @@ def test_each_broken_rule_is_one_of_those_explained_with_the_same_figures(policy
 
 
 @settings(max_examples=300)
-@given(policies, typed, st.booleans())
-def test_a_candidate_that_satisfies_every_explained_rule_is_accepted_and_no_other(policy, candidate, common):
+@given(policies, typed, st.booleans(), st.integers(0, 4))
+def test_a_candidate_that_satisfies_every_explained_rule_is_accepted_and_no_other(policy, candidate, common, score):
     """Each rule judged here anew, by what its sentence says."""
     try:
         text = unicodedata.normalize("NFC", "".join(" " if c.isspace() and c > "\x7f" else c for c in candidate))
@@ -338,9 +356,17 @@ def test_a_candidate_that_satisfies_every_explained_rule_is_accepted_and_no_othe
         return
     if len(candidate) > 1024 or any(unicodedata.category(character) == "Cc" for character in candidate):
         return
+    fits = len(text) <= policy.max_length
+    kinds = (str.islower, str.isupper, str.isdecimal)
+    plain = [c for c in text if c.isascii()]
+    found = sum(any(kind(c) for c in plain) for kind in kinds) + any(not c.isalnum() for c in plain)
+    if len(plain) < len(text) and policy.classes > 1:
+        return  # of other scripts a table says more: the next test
     says = {
         RuleKey.MIN_LENGTH: len(text) >= policy.min_length,
-        RuleKey.MAX_LENGTH: len(text) <= policy.max_length,
+        RuleKey.MAX_LENGTH: fits,
+        RuleKey.CLASSES: found >= policy.classes or not fits,
+        RuleKey.STRENGTH: score >= policy.min_strength or not fits,
         RuleKey.COMMON: not common or len(text) > policy.max_length,
         RuleKey.CONTEXT: text not in {"Keyturn2026!", "jane.doe42"},
         RuleKey.CURRENT: True,
@@ -349,10 +375,35 @@ def test_a_candidate_that_satisfies_every_explained_rule_is_accepted_and_no_othe
     }
     accepted = all(says[rule.key] for rule in explain(policy, WORDS))
 
-    assert (judge(policy, candidate, candidate, WORDS, lambda _: common) == ()) == accepted
+    assert (judge(policy, candidate, candidate, WORDS, lambda _: common, lambda _: score) == ()) == accepted
+
+
+@pytest.mark.parametrize(
+    ("candidate", "count"),
+    [
+        ("staple", 1),
+        ("Staple", 2),
+        ("Staple7", 3),
+        ("Staple 7", 4),
+        ("стапль", 1),
+        ("Стапль٧", 3),
+        ("订书钉", 1),
+        ("ß\U0001f3c6", 2),
+        ("", 0),
+    ],
+)
+def test_kinds_of_characters_are_those_of_every_script(candidate, count):
+    assert rules.classes(candidate) == count
 
 
 # ---- passwordrules
+
+_KINDS = {
+    "lower": string.ascii_lowercase,
+    "upper": string.ascii_uppercase,
+    "digit": string.digits,
+    "special": "-~!@#$%^&*_+=`|(){}[:;\"'<>,.?] ",  # as Apple's documentation lists them
+}
 
 
 def test_the_attribute_for_password_managers_is_the_policys():
@@ -362,11 +413,33 @@ def test_the_attribute_for_password_managers_is_the_policys():
 
 @given(policies, st.data())
 def test_what_a_password_manager_generates_by_the_attribute_is_accepted(policy, data):
-    parts = dict(part.strip().split(": ") for part in passwordrules(policy).rstrip(";").split(";"))
+    said = [part.strip().split(": ") for part in passwordrules(policy).rstrip(";").split(";")]
+    required = [_KINDS[value] for name, value in said if name == "required"]
+    parts = dict(part for part in said if part[0] != "required")
     assert parts.pop("allowed") == "ascii-printable"
     size = data.draw(st.integers(int(parts.pop("minlength")), int(parts.pop("maxlength"))))
     assert not parts
     printable = [chr(code) for code in range(0x20, 0x7F)]
-    generated = data.draw(st.text(printable, min_size=size, max_size=size))
+    left = size - len(required)
+    chosen = [data.draw(st.sampled_from(kind)) for kind in required]
+    chosen += data.draw(st.lists(st.sampled_from(printable), min_size=left, max_size=left))
+    generated = "".join(data.draw(st.permutations(chosen)))
 
-    assert judge(policy, generated, generated, WORDS, nothing_blocked) == ()
+    assert judge(policy, generated, generated, WORDS, nothing_blocked, strong) == ()
+
+
+@pytest.mark.parametrize("min_strength", [1, 2, 3, 4])
+def test_what_a_password_manager_draws_at_random_by_the_attribute_is_strong_enough(min_strength):
+    policy = PasswordPolicy(8, min_strength=min_strength)
+    least = int(passwordrules(policy).partition("minlength: ")[2].partition(";")[0])
+    draw = random.Random(4)
+    for _ in range(500):
+        generated = "".join(draw.choices(string.ascii_letters + string.digits + string.punctuation, k=least))
+        assert strength(generated, ()).score >= min_strength
+
+
+def test_nothing_is_required_of_a_password_manager_that_the_policy_does_not_ask_for():
+    assert "required" not in passwordrules(PasswordPolicy(classes=1))
+    assert passwordrules(PasswordPolicy(classes=3)) == (
+        "minlength: 12; maxlength: 256; required: lower; required: upper; required: digit; allowed: ascii-printable;"
+    )

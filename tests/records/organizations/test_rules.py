@@ -86,14 +86,14 @@ def test_nobody_asks_for_less_than_the_default_where_nobody_asks():
     assert strictest([]) == STANDARD == Policy()
 
 
-@given(st.lists(password_policies, min_size=1, max_size=4), st.text(max_size=300))
-def test_what_the_strictest_policy_accepts_each_of_them_accepts(several, candidate):
+@given(st.lists(password_policies, min_size=1, max_size=4), st.text(max_size=300), st.integers(0, 4))
+def test_what_the_strictest_policy_accepts_each_of_them_accepts(several, candidate, score):
     strict = strictest([Policy(password=one) for one in several]).password
     try:
-        found = judge(strict, candidate, candidate, (), lambda _: False)
+        found = judge(strict, candidate, candidate, (), lambda _: False, lambda _: score)
     except Unfit:
         return
-    each = [judge(one, candidate, candidate, (), lambda _: False) for one in several]
+    each = [judge(one, candidate, candidate, (), lambda _: False, lambda _: score) for one in several]
     assert (found == ()) == all(broken == () for broken in each)
 
 
