@@ -18,6 +18,7 @@ from app.records.audit.model import Event
 from app.records.flows.model import Flow
 from app.records.people.model import Person, Status
 from app.records.sessions.model import APP, NEW_APP
+from app.steps.allowed import NOT_ALLOWED, Allowed, always
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
 
@@ -71,15 +72,23 @@ class AppCodes:
         code: str,
         then: Callable[[Transaction, Person, int], _T],
         counting: Counting = _USUAL,
+        taken: Allowed = always,
     ) -> tuple[_T, int]:
         """Judge a code for a flow. Returns what ``then`` made of it in the same transaction, and the time.
 
         Counted in a write of its own before it is judged. Raises Throttled; Wrong with what the code was, if
         not right: wrong, used before, or of another time (security rule 7). New apps do not count
         (rule 6). ``counting`` says otherwise which apps count; the work, the counters and the answers are the same.
+        ``taken`` says whether codes of apps are taken here at all; where they are not, each is answered as a wrong one.
         """
         return self._prove(
-            visit, flow, at, code, lambda transaction, person, now, _: then(transaction, person, now), counting=counting
+            visit,
+            flow,
+            at,
+            code,
+            lambda transaction, person, now, _: then(transaction, person, now),
+            counting=counting,
+            taken=taken,
         )
 
     def prove_signing_in(
@@ -101,6 +110,7 @@ class AppCodes:
         *,
         waiting: bool = False,
         counting: Counting = _USUAL,
+        taken: Allowed = always,
     ) -> tuple[_T, int]:
         now = self._clock.now()
         with self._database.read() as looking:
@@ -109,6 +119,8 @@ class AppCodes:
                 usable = self._apps.usable(looking, person.id if person else None, now, waiting=waiting)
             else:
                 usable = counting.apps(looking, person)
+            refused = not taken(looking, person, now)
+            usable = () if refused else usable
             door = door_of(looking, visit, flow, at, now)
         with self._claims.noting(visit, flow, Factor.APP, now):
             if door is not Door.LANE:  # what one machine may use up of the installation's is nothing to a lane
@@ -121,7 +133,9 @@ class AppCodes:
             return then(transaction, known, at, NEW_APP if match is not None and match.app_id in young else APP)
 
         judged, retired = match if spent.judged else None, counting.apps is not None
-        outcome, result = self._settle(visit, flow, person, spent, judged, now, proved, retired=retired)
+        outcome, result = self._settle(
+            visit, flow, person, spent, judged, now, proved, retired=retired, reason=NOT_ALLOWED if refused else ""
+        )
         if outcome.finding is not Finding.ACCEPTED:
             if door is not Door.LANE:
                 self._limits.guessed_wrong(visit)
@@ -139,6 +153,7 @@ class AppCodes:
         then: Callable[[Transaction, Person, int], _T],
         *,
         retired: bool,
+        reason: str,
     ) -> tuple[Outcome, list[_T]]:
         with self._database.begin() as transaction:
             outcome = self._apps.settle(transaction, match, now, retired=retired)
@@ -149,7 +164,7 @@ class AppCodes:
             details: dict[str, object] = {"app": outcome.app_id} if outcome.app_id else {}
             if outcome.offset:
                 details["offset_seconds"] = outcome.offset * STEP
-            reason = "" if right else outcome.finding.value
+            reason = reason or ("" if right else outcome.finding.value)
             audit.add_if_known(
                 transaction, own_record(event, flow, visit, now, right=right, reason=reason, details=details)
             )

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from app.factors.pin.model import DIGITS, TRIES, Pin, PinPage, Way
-from app.factors.pin.rules import resend_at, typed_pin
+from app.factors.pin.model import CHANNELS, Pin, PinPage, Way
+from app.factors.pin.rules import digits_of, resend_at, typed_pin
 from app.factors.pin.service import Pins
 from app.foundation.clock import Clock
 from app.foundation.refusals import Code, OutOfOrder, Refusal, Throttled, Wrong
@@ -20,8 +20,11 @@ from app.records.delivery.outbox import Outbox
 from app.records.delivery.service import NO_SMS
 from app.records.flows.model import CLOSED, Course, Flow, Held
 from app.records.flows.service import Flows
+from app.records.organizations import store as organizations
+from app.records.organizations.model import PinPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
+from app.steps.allowed import in_order
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import LANE, door_of
 
@@ -81,13 +84,14 @@ class PinStep:
         wanted = [contact for contact in contacts if channel in ("", contact.channel.value)]
         if not wanted:
             self._not_sent(transaction, visit, flow, Code.NO_CHANNEL, channel, now)
-            return _notes(None, Code.NO_CHANNEL.value)
+            return _notes(_policy(transaction, person, now), None, Code.NO_CHANNEL.value)
         try:
             with savepoint(transaction):
                 return self.first_to(transaction, visit, flow, person, wanted[0])
         except (Throttled, Wrong) as refused:
             self._not_sent(transaction, visit, flow, refused.code, wanted[0].channel.value, now)
-            return _notes(None, refused.code.value, without_sms=refused.code in NO_SMS)
+            policy, without_sms = _policy(transaction, person, now), refused.code in NO_SMS
+            return _notes(policy, None, refused.code.value, without_sms=without_sms)
 
     def _write_not_sent(self, visit: Visit, flow: Flow, code: Code, channel: str, now: int) -> None:
         if self._means.tries.is_news(subject_of(flow), Factor.SEND.value):
@@ -103,13 +107,23 @@ class PinStep:
         self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact
     ) -> dict[str, Any]:
         """The same to one contact, where without a PIN there is nothing to go on with. Raises Throttled, Wrong."""
-        return _notes(self._send(transaction, visit, flow, person, contact, self._means.clock.now()), "")
+        now = self._means.clock.now()
+        policy = _policy(transaction, person, now)
+        return _notes(policy, self._send(transaction, visit, flow, person, contact, policy, now), "")
 
     def _send(
-        self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, contact: Contact, now: int
+        self,
+        transaction: Transaction,
+        visit: Visit,
+        flow: Flow,
+        person: Person,
+        contact: Contact,
+        policy: PinPolicy,
+        now: int,
     ) -> Pin:
         pin = self._means.pins.send(
             transaction,
+            policy=policy,
             txn=flow.txn,
             purpose=self._course.purpose,
             contact=contact,
@@ -134,13 +148,13 @@ class PinStep:
     def send(self, visit: Visit, cookie: str | None, channel: str) -> None:
         """Send another PIN, by the same channel or the other. The earlier one is void from then on."""
         means = self._means
-        if channel not in DIGITS:
+        if channel not in CHANNELS:
             raise Wrong(Code.NOT_A_CHANNEL, field="channel")
         means.limits.attempt(visit)
         held = self._at(cookie)
         flow, now = held.flow, means.clock.now()
         earlier = _pin(flow)
-        if flow.notes["pin_tries"] >= TRIES:
+        if _left(flow) <= 0:
             raise OutOfOrder(Code.PIN_SPENT, due=self._course.start)
         switching = earlier is not None and earlier.channel != channel and not flow.notes["switched"]
         if earlier is not None:
@@ -158,7 +172,8 @@ class PinStep:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=self._course.page_of(PIN))
         try:
             with means.database.begin() as transaction:
-                pin = self._send(transaction, visit, flow, person, contacts[0], now)
+                policy = _policy(transaction, person, now)
+                pin = self._send(transaction, visit, flow, person, contacts[0], policy, now)
                 if earlier is not None:
                     means.outbox.withdraw(transaction, earlier.outbox_id, now)
         except Refusal as refused:
@@ -193,11 +208,12 @@ class PinStep:
             person = means.claims.required(looking, flow, self._course)
             contacts = self._contacts(looking, person, flow, now)
             state = means.outbox.state(looking, pin.outbox_id) if pin else Delivery.FAILED
+            policy = _policy(looking, person, now) if pin is None else PinPolicy()
         ways = {contact.channel.value: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
         if flow.notes.get("without_sms"):
             ways.pop(Channel.SMS.value, None)
         channel = pin.channel if pin else (contacts[0].channel.value if contacts else Channel.SMS.value)
-        tries_left = TRIES - flow.notes["pin_tries"]
+        tries_left = _left(flow)
         wait = resend_at(pin.sent_at, flow.notes["sends"], switching=False) - now if pin else 0
         return PinPage(
             channel=channel,
@@ -207,7 +223,7 @@ class PinStep:
             resend_in=max(0, wait),
             expires_in=max(0, pin.expires_at - now) if pin else 0,
             tries_left=tries_left,
-            digits=DIGITS[channel],
+            digits=pin.digits if pin else digits_of(policy, channel),
             earlier_void=flow.notes["earlier_void"],
             alternatives=tuple(way for way in ways.values() if way.channel != channel),
             can_resend=tries_left > 0 and channel in ways,
@@ -228,14 +244,14 @@ class PinStep:
     ) -> tuple[_T, Held, Pin]:
         """Judge a PIN: what ``then`` made of it in the same transaction, the flow as it was counted, and the PIN.
 
-        One of the flow's five tries is taken by compare-and-set and one of the person's is counted in SQL, before
+        One of the flow's tries is taken by compare-and-set and one of the person's is counted in SQL, before
         anything is compared. One that went to a contact that was removed meanwhile is wrong, whatever is typed.
         Raises Wrong, Throttled, OutOfOrder.
         """
         means = self._means
         held, pin = self._count(visit, cookie)
         flow, now = held.flow, means.clock.now()
-        left = TRIES - flow.notes["pin_tries"]
+        left = _left(flow)
         try:
             with means.database.read() as looking:
                 door = door_of(looking, visit, flow, self._at_door, now)
@@ -285,11 +301,11 @@ class PinStep:
         return self._means.flows.change(latest, pin_tries=latest.flow.notes["pin_tries"] - 1)
 
     def _count(self, visit: Visit, cookie: str | None) -> tuple[Held, Pin]:
-        """Take one of the flow's five tries by compare-and-set, before anything is compared."""
+        """Take one of the flow's tries by compare-and-set, before anything is compared."""
         while True:
             held = self._at(cookie)
             pin = _pin(held.flow)
-            if held.flow.notes["pin_tries"] >= TRIES:
+            if _left(held.flow) <= 0:
                 raise OutOfOrder(Code.PIN_SPENT, due=self._course.start)
             if pin is None or self._means.clock.now() >= pin.expires_at:
                 self._write_expired(visit, held.flow, pin)
@@ -311,33 +327,45 @@ class PinStep:
 
 
 def recovery_contacts(tries: Tries) -> Contacts:
-    """Where a recovery PIN may go, the first choice first: phones, then mailboxes.
+    """Where a recovery PIN may go, the first choice first as the policy orders them: phones, then mailboxes by default.
 
-    With so many failed codes in a day, or by a mailed link, a mailbox alone gets no PIN where there is a phone
-    (security rule 2).
+    With so many failed codes in a day, or by a mailed link, a mailbox alone gets no PIN where there is a phone that
+    may get one (security rule 2).
     """
 
     def contacts(transaction: Transaction, person: Person, flow: Flow, now: int) -> tuple[Contact, ...]:
-        usable = people.usable_contacts(transaction, person.id, now)
+        second = organizations.policy_of_person(transaction, person.id, now).recovery.second
+        usable = in_order(second, people.usable_contacts(transaction, person.id, now))
         phones = tuple(contact for contact in usable if contact.channel is Channel.SMS)
         suspicious = tries.failures_today(transaction, person.id, Factor.APP) >= _SUSPICIOUS_FAILURES
         if phones and (suspicious or flow.notes.get(LANE)):
             return phones
-        return phones + tuple(contact for contact in usable if contact.channel is Channel.EMAIL)
+        return usable
 
     return contacts
 
 
-def _notes(pin: Pin | None, refused: str, *, without_sms: bool = False) -> dict[str, Any]:
+def _notes(policy: PinPolicy, pin: Pin | None, refused: str, *, without_sms: bool = False) -> dict[str, Any]:
+    """What a flow needs to know in this state; how many tries it has is decided here, for all of it."""
     return {
         "pin": pin.to_notes() if pin else None,
         "sends": 1 if pin else 0,
         "pin_tries": 0,
+        "most_tries": policy.tries,
         "earlier_void": False,
         "switched": False,
         "refused": refused,
         "without_sms": without_sms,
     }
+
+
+def _policy(transaction: Transaction, person: Person, now: int) -> PinPolicy:
+    return organizations.policy_of_person(transaction, person.id, now).pin
+
+
+def _left(flow: Flow) -> int:
+    """The tries that a flow has left; one that began under an older version has those of the default."""
+    return int(flow.notes.get("most_tries", PinPolicy().tries)) - int(flow.notes["pin_tries"])
 
 
 def _pin(flow: Flow) -> Pin | None:

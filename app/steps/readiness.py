@@ -7,6 +7,8 @@ from app.factors.recovery_code.service import RecoveryCodes
 from app.factors.totp import store as apps
 from app.factors.totp.model import App, AppState
 from app.foundation.sql import Transaction
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Proof, RecoveryPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 
@@ -19,6 +21,10 @@ REMEDIES = {
 }
 
 
+_PROOFS = {"app": Proof.APP, "recovery_codes": Proof.RECOVERY_CODE, "phone": Proof.SMS, "email": Proof.EMAIL}
+_OTHER = {"app": "recovery_codes", "recovery_codes": "app", "phone": "email", "email": "phone"}
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a recovery could use today: how many of each are good now."""
@@ -28,6 +34,7 @@ class Facts:
     emails: int
     codes: int
     awaited: frozenset[str] = frozenset()  # app, recovery_codes, phone, email: there, but still in its waiting time
+    barred: frozenset[str] = frozenset()  # of the same those that no recovery of this person takes, by policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +66,22 @@ class Readiness:
         return sum(mishap.covered for mishap in self.mishaps)
 
 
+def barred(policy: RecoveryPolicy) -> frozenset[str]:
+    """What no recovery takes by a policy: app, recovery_codes, phone, email."""
+    return frozenset(thing for thing, proof in _PROOFS.items() if proof not in (*policy.first, *policy.second))
+
+
 def facts(
-    bound: Sequence[App], contacts: Sequence[Contact], codes: int, now: int, *, codes_wait: bool = False
+    bound: Sequence[App],
+    contacts: Sequence[Contact],
+    codes: int,
+    now: int,
+    *,
+    policy: RecoveryPolicy,
+    codes_wait: bool = False,
 ) -> Facts:
     """What counts of apps, contacts and codes: of the codes those that are good now, or whether some wait."""
+    no = barred(policy)
     usable = [contact.channel for contact in contacts if contact.usable(now)]
     waiting = {one.channel for one in contacts if one.confirmed_at is not None and one.usable_from > now}
     awaited = {
@@ -72,11 +91,12 @@ def facts(
         "recovery_codes": codes_wait,
     }
     return Facts(
-        apps=sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound),
-        phones=usable.count(Channel.SMS),
-        emails=usable.count(Channel.EMAIL),
-        codes=codes,
-        awaited=frozenset(thing for thing, there in awaited.items() if there),
+        apps=0 if "app" in no else sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound),
+        phones=0 if "phone" in no else usable.count(Channel.SMS),
+        emails=0 if "email" in no else usable.count(Channel.EMAIL),
+        codes=0 if "recovery_codes" in no else codes,
+        awaited=frozenset(thing for thing, there in awaited.items() if there and thing not in no),
+        barred=no,
     )
 
 
@@ -86,7 +106,8 @@ def facts_of(looking: Transaction, codes: RecoveryCodes, person_id: int, now: in
     left = standing.left if standing is not None else 0
     waits = standing is not None and standing.usable_from > now
     bound, contacts = apps.of_person(looking, person_id), people.contacts_of(looking, person_id)
-    return facts(bound, contacts, 0 if waits else left, now, codes_wait=waits and left > 0)
+    policy = organizations.policy_of_person(looking, person_id, now).recovery
+    return facts(bound, contacts, 0 if waits else left, now, policy=policy, codes_wait=waits and left > 0)
 
 
 def readiness(facts: Facts) -> Readiness:
@@ -110,8 +131,15 @@ def readiness(facts: Facts) -> Readiness:
 def _mishap(lost: str, left: Facts, *, first: str, second: str, elsewhere: bool = False) -> Mishap:
     firsts = tuple(way for way, there in (("app_pin", left.apps), ("codes_pin", left.codes)) if there)
     channels = tuple(channel for channel, there in (("sms", left.phones), ("email", left.emails)) if there)
-    needed = tuple(thing for thing, there in ((first, firsts), (second, channels)) if not there)
+    wanted = ((_instead(first, left.barred), firsts), (_instead(second, left.barred), channels))
+    needed = tuple(thing for thing, there in wanted if not there)
     if needed:
         awaited = tuple(thing for thing in needed if thing in left.awaited)
-        return Mishap(lost, (), (), tuple(thing for thing in needed if thing not in awaited), awaited)
+        add = tuple(thing for thing in needed if thing not in awaited and thing not in left.barred)
+        return Mishap(lost, (), (), add, awaited)
     return Mishap(lost, firsts, channels, elsewhere=elsewhere)
+
+
+def _instead(thing: str, no: frozenset[str]) -> str:
+    """What helps: the thing, or its like where no recovery takes it."""
+    return _OTHER[thing] if thing in no else thing

@@ -18,6 +18,7 @@ from app.records.audit.model import Event
 from app.records.flows.model import Flow
 from app.records.people.model import Person, Status
 from app.records.sessions.model import NEW_CODE, RECOVERY_CODE
+from app.steps.allowed import NOT_ALLOWED, Allowed, always
 from app.steps.change import Changes
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
@@ -87,11 +88,13 @@ class SavedCodes:
         code: str,
         then: Callable[[Transaction, Person, SavedProof], _T],
         whose: CountingSet = _USUAL,
+        taken: Allowed = always,
     ) -> tuple[_T, SavedProof]:
         """Judge a code for a flow. Returns what ``then`` made of it in the same transaction, and the proof.
 
         It spends the tries of app codes, so that it is no second supply of guesses, and is counted before it is
-        judged. ``whose`` says otherwise which codes count; all else is the same. Raises Throttled, Wrong, Unavailable.
+        judged. ``whose`` says otherwise which codes count; all else is the same. ``taken`` says whether saved codes are
+        taken here at all; where they are not, each is answered as a wrong one. Raises Throttled, Wrong, Unavailable.
         """
         now = self._clock.now()
         with self._database.read() as looking:
@@ -100,6 +103,8 @@ class SavedCodes:
                 counting = self._codes.counting(looking, person.id if person else None, use, now)
             else:
                 counting = whose.of(looking, person)
+            refused = not taken(looking, person, now)
+            counting = None if refused else counting
             door = door_of(looking, visit, flow, at, now)
         with self._claims.noting(visit, flow, Factor.APP, now):
             if door is not Door.LANE:
@@ -113,7 +118,7 @@ class SavedCodes:
             raise
         with self._database.begin() as transaction:
             outcome = self._codes.settle(transaction, counting, digest, use, now)
-            self._write_down(transaction, visit, flow, outcome, now)
+            self._write_down(transaction, visit, flow, outcome, now, NOT_ALLOWED if refused else outcome.finding.value)
             if person is not None and outcome.finding is Finding.ACCEPTED:
                 self._tries.succeed(transaction, spent)
                 proof = SavedProof(NEW_CODE if outcome.waiting else RECOVERY_CODE, now, outcome.left)
@@ -125,11 +130,13 @@ class SavedCodes:
         used = outcome.finding is Finding.USED
         raise Wrong(Code.SAVED_CODE_USED if used else Code.WRONG_SAVED_CODE, field="code")
 
-    def _write_down(self, transaction: Transaction, visit: Visit, flow: Flow, outcome: Outcome, now: int) -> None:
+    def _write_down(
+        self, transaction: Transaction, visit: Visit, flow: Flow, outcome: Outcome, now: int, reason: str
+    ) -> None:
         if outcome.finding is Finding.ACCEPTED:
             return  # with the notice
         event = Event.CODE_REUSE if outcome.finding is Finding.USED else Event.CODE_FAIL
-        record = own_record(event, flow, visit, now, right=False, reason=outcome.finding.value)
+        record = own_record(event, flow, visit, now, right=False, reason=reason)
         audit.add_if_known(transaction, record)
 
     def _tell(self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, proof: SavedProof) -> None:

@@ -134,3 +134,14 @@ def join(portal: Portal, person: Person, organization: str) -> None:
     with portal.base.database.begin() as transaction:
         found = cast_organization(transaction, portal.base.chance, organization)
         organizations.join(transaction, person.id, found.id, Role.MEMBER, is_primary=False)
+
+
+def reasons(portal: Portal, person_id: int, event: str) -> list[str]:
+    """Why an event happened to somebody, each time, oldest first."""
+    with portal.base.database.read() as looking:
+        found = looking.execute(
+            select(events.c.reason)
+            .where(events.c.person_id == person_id, events.c.event == event)
+            .order_by(events.c.id)
+        )
+        return [str(row.reason) for row in found]

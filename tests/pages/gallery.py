@@ -493,6 +493,9 @@ CASES: dict[str, Case] = {
     "authenticators-expired": _overview(
         Overview((replace(_ROWS[0], state="expired", expires=_since(60)), *_ROWS[1:]), 2, _RICH)
     ),
+    "authenticators-barred": _overview(
+        Overview((_ROWS[0], replace(_ROWS[1], barred=True), *_ROWS[2:]), 2, readiness(Facts(0, 1, 1, 7)))
+    ),
     "authenticators-awaiting": _overview(Overview(_ROWS, 2, _AWAITING)),
     "change-password": _signed("password", **_OWN_PASSWORD),
     "change-password-kept": _signed(
@@ -547,6 +550,9 @@ CASES: dict[str, Case] = {
     "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),
     "rehearsal": _rehearsal("start"),
     "rehearsal-wait": _rehearsal("start", 429, **_one(Code.TOO_MANY_STARTS, "", 600)),
+    "rehearsal-barred": _rehearsal(
+        "start", page={"readiness": readiness(Facts(0, 1, 0, 0)), "possible": False, "app_barred": True}
+    ),
     "rehearsal-nothing": _rehearsal("start", page={"readiness": readiness(Facts(0, 1, 0, 0)), "possible": False}),
     "rehearsal-token": _rehearsal("token", user_id="jane"),
     "rehearsal-token-wrong": _rehearsal("token", 422, user_id="jane", **_one(Code.WRONG_CODE, "code")),

@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-TRIES = 5  # per flow; a resend gives none back (NIST SP 800-63B-4 sec. 3.1.3.2)
-DIGITS = {"sms": 6, "email": 8}
-LIFE = {"sms": 300, "email": 600}  # seconds
+CHANNELS = frozenset({"sms", "email"})
 RESEND_AFTER = (30, 60, 120)  # seconds after the first, second, and each later sending
 
 
@@ -20,6 +18,7 @@ class Pin:
     outbox_id: str = ""
     sent_at: int = 0
     expires_at: int = 0
+    digits: int = 0
 
     def to_notes(self) -> dict[str, Any]:
         """As JSON for the flow's notes."""
@@ -31,6 +30,7 @@ class Pin:
             "outbox_id": self.outbox_id,
             "sent_at": self.sent_at,
             "expires_at": self.expires_at,
+            "digits": self.digits,
         }
 
     @classmethod

@@ -3,6 +3,7 @@
 import re
 
 from app.factors.pin.model import RESEND_AFTER
+from app.records.organizations.model import PinPolicy
 
 _PIN = re.compile(r"[0-9]{6,8}")
 
@@ -20,3 +21,13 @@ def resend_at(sent_at: int, sends: int, *, switching: bool) -> int:
     if switching or sends == 0:
         return sent_at
     return sent_at + RESEND_AFTER[min(sends, len(RESEND_AFTER)) - 1]
+
+
+def digits_of(policy: PinPolicy, channel: str) -> int:
+    """How long a PIN of a channel is."""
+    return policy.sms_digits if channel == "sms" else policy.email_digits
+
+
+def life_of(policy: PinPolicy, channel: str) -> int:
+    """Seconds that a PIN of a channel is good."""
+    return 60 * (policy.sms_minutes if channel == "sms" else policy.email_minutes)

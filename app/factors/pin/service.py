@@ -1,6 +1,7 @@
 """Making, sending and checking one-time PINs. Once handed to the outbox a PIN exists only as a keyed hash."""
 
-from app.factors.pin.model import DIGITS, LIFE, Pin
+from app.factors.pin.model import Pin
+from app.factors.pin.rules import digits_of, life_of
 from app.foundation.chance import Chance
 from app.foundation.refusals import Code, Throttled
 from app.foundation.secretbox import Keyring, same
@@ -10,6 +11,7 @@ from app.records.attempts.service import Tries
 from app.records.delivery.model import Purpose
 from app.records.delivery.outbox import Outbox
 from app.records.delivery.service import SmsGuard
+from app.records.organizations.model import PinPolicy
 from app.records.people.model import Channel, Contact
 
 
@@ -34,7 +36,16 @@ class Pins:
         self._sms = sms
 
     def send(
-        self, transaction: Transaction, *, txn: str, purpose: str, contact: Contact, door: Door, language: str, now: int
+        self,
+        transaction: Transaction,
+        *,
+        policy: PinPolicy,
+        txn: str,
+        purpose: str,
+        contact: Contact,
+        door: Door,
+        language: str,
+        now: int,
     ) -> Pin:
         """Make a PIN for one flow and queue its message with the caller's transaction. Raises Throttled, Wrong.
 
@@ -49,13 +60,14 @@ class Pins:
         if contact.channel is Channel.SMS:
             fare = self._sms.spend(transaction, contact.person_id, contact.address, now)
         channel = contact.channel.value
-        digits = self._chance.digits(DIGITS[channel])
-        expires_at = now + LIFE[channel]
+        digits = self._chance.digits(digits_of(policy, channel))
+        life = life_of(policy, channel)
+        expires_at = now + life
         outbox_id = self._outbox.enqueue(
             transaction,
             contact=contact,
             template="pin",
-            variables={"pin": digits, "minutes": LIFE[channel] // 60},
+            variables={"pin": digits, "minutes": life // 60},
             language=language,
             purpose=Purpose.PIN,
             now=now,
@@ -63,7 +75,7 @@ class Pins:
             fare=fare,
         )
         digest = self._digest(txn, purpose, contact.id, digits)
-        return Pin(channel, contact.id, contact.masked, digest, outbox_id, now, expires_at)
+        return Pin(channel, contact.id, contact.masked, digest, outbox_id, now, expires_at, len(digits))
 
     def matches(self, pin: Pin, *, txn: str, purpose: str, typed: str) -> bool:
         """Whether the typed digits are this flow's living PIN. The caller has counted the try."""

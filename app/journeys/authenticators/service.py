@@ -1,7 +1,7 @@
 """What somebody signed in sees of their authenticators, history and sessions, and does with their password."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.factors.password.service import Passwords
 from app.factors.totp import store as apps
@@ -34,6 +34,7 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
+from app.records.organizations.model import RecoveryPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.records.sessions import store as sessions
@@ -43,7 +44,7 @@ from app.steps.moments import Moment, browser_name, moment
 from app.steps.new_password import MOST_CANDIDATES, NewPassword
 from app.steps.password import PasswordStep
 from app.steps.presence import HELD_BACK, Presence, Present
-from app.steps.readiness import Readiness, facts, readiness
+from app.steps.readiness import Readiness, barred, facts, readiness
 
 HOME = "/authenticators"
 CHANGE_PASSWORD = "change_password"  # noqa: S105 - the purpose of a proof
@@ -51,6 +52,7 @@ PAGE = 50  # events on one page of the history
 _LOOKED_THROUGH = 200  # newest proofs in which the last use of a factor is looked for
 _MOST_KNOWN = 50  # known browsers that the list shows
 _SHORT = 16  # hexadecimal digits that name a known browser among a person's own
+_THINGS = {"app": "app", "recovery_codes": "recovery_codes", "sms": "phone", "email": "email"}  # by the kind of a row
 # of an event's details what its sentence needs; the rest is for support
 _TOLD = ("journey", "channel", "level", "factor", "sessions")
 
@@ -90,6 +92,7 @@ class Authenticators:
             proofs = audit.of_person(looking, person.id, _LOOKED_THROUGH, only=rules.PROVING)
             used = rules.last_used(proofs)
             codes = self._codes(looking, present)
+            policy = organizations.policy_of_person(looking, person.id, now).recovery
             rows = (
                 self._password(looking, present, used.get("password")),
                 *(_app(app, now) for app in bound),
@@ -97,10 +100,11 @@ class Authenticators:
                 *self._codes_row(codes, now),
             )
         held_until = (person.recovered_at or 0) + HELD_BACK
+        no = barred(policy)
         return Overview(
-            rows,
+            tuple(replace(row, barred=_THINGS.get(row.kind, "") in no) for row in rows),
             present.session.level,
-            _readiness(bound, contacts, codes, now),
+            _readiness(bound, contacts, codes, now, policy),
             held_back=moment(held_until, now) if held_until > now else None,
         )
 
@@ -249,13 +253,14 @@ class Authenticators:
             bound = apps.of_person(looking, person.id)
             contacts = people.contacts_of(looking, person.id)
             codes = self._codes(looking, present)
+            policy = organizations.policy_of_person(looking, person.id, now).recovery
         return Profile(
             person.name,
             person.user_id,
             tuple(Membership(one.organization.name, one.role.value, one.is_primary) for one in joined),
             person.language,
             _moment(record.changed_at, now) if record else None,
-            _readiness(bound, contacts, codes, now),
+            _readiness(bound, contacts, codes, now, policy),
         )
 
     def activity(self, present: Present, page: int) -> Activity:
@@ -399,6 +404,9 @@ def _happening(record: Record, present: Present) -> Happening:
     )
 
 
-def _readiness(bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int) -> Readiness:
+def _readiness(
+    bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int, policy: RecoveryPolicy
+) -> Readiness:
     left, waits = (codes.left, codes.usable_from > now) if codes else (0, False)
-    return readiness(facts(bound, contacts, 0 if waits else left, now, codes_wait=waits and left > 0))
+    counting = 0 if waits else left
+    return readiness(facts(bound, contacts, counting, now, policy=policy, codes_wait=waits and left > 0))

@@ -27,8 +27,10 @@ from app.records.delivery.outbox import Outbox
 from app.records.flows import store as grants
 from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
+from app.records.organizations.model import Proof as FirstProof
 from app.records.people import store as people
 from app.records.people.model import Contact, Person, canonical_user_id
+from app.steps.allowed import allowed, flag_stranded
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, named, own_record
 from app.steps.lane_link import LaneLinks
@@ -135,7 +137,12 @@ class Recovery:
 
         def prove(flow: Flow, first_pin: _FirstPin) -> tuple[dict[str, Any], Proof]:
             notes, now = self._app_codes.prove(
-                visit, flow, Door.RECOVERY, code, lambda transaction, person, _: first_pin(transaction, person)
+                visit,
+                flow,
+                Door.RECOVERY,
+                code,
+                lambda transaction, person, _: first_pin(transaction, person),
+                taken=allowed(FirstProof.APP),
             )
             return notes, Proof(APP, now)
 
@@ -153,6 +160,7 @@ class Recovery:
                 Use.RECOVERY,
                 code,
                 lambda transaction, person, _: first_pin(transaction, person),
+                taken=allowed(FirstProof.RECOVERY_CODE),
             )
             return {**notes, _CODES_LEFT: proof.left}, Proof(proof.factor, proof.at)
 
@@ -171,9 +179,12 @@ class Recovery:
             _, held = self._claims.begin(visit, COURSE, State.TOKEN, canonical_user_id(carried.flow.user_id))
         else:
             held = self._at(cookie, State.TOKEN)
-        notes, proof = prove(
-            held.flow, lambda transaction, person: self._pins.first(transaction, visit, held.flow, person)
-        )
+
+        def first_pin(transaction: Transaction, person: Person) -> dict[str, Any]:
+            flag_stranded(transaction, visit, held.flow, person, self._clock.now())
+            return self._pins.first(transaction, visit, held.flow, person)
+
+        notes, proof = prove(held.flow, first_pin)
         advanced = self._flows.advance(held, state=State.PIN, proof=proof, **notes)
         if advanced is None:
             self._pins.withdraw(notes)

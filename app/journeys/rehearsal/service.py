@@ -16,7 +16,9 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
+from app.records.organizations.model import Proof as FirstProof
 from app.records.people.model import Person
+from app.steps.allowed import allowed
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, own_record
 from app.steps.pin import PIN, PinMeans, PinStep, recovery_contacts
@@ -60,7 +62,8 @@ class Rehearsal:
         """What would happen today, and whether there is anything to walk with."""
         with self._database.read() as looking:
             facts = facts_of(looking, self._codes, present.person.id, present.now)
-        return Today(readiness(facts), bool(facts.apps and (facts.phones or facts.emails)))
+        possible = bool(facts.apps and (facts.phones or facts.emails))
+        return Today(readiness(facts), possible, app_barred="app" in facts.barred)
 
     def start(self, visit: Visit, present: Present) -> str:
         """Begin. Returns the flow's cookie."""
@@ -84,6 +87,7 @@ class Rehearsal:
             Door.RECOVERY,
             code,
             lambda transaction, person, _: self._pins.first(transaction, visit, held.flow, person),
+            taken=allowed(FirstProof.APP),
         )
         advanced = self._flows.advance(held, state=State.PIN, proof=Proof(APP, now), **notes)
         if advanced is None:

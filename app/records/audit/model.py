@@ -32,6 +32,7 @@ class Event(StrEnum):
     PIN_FAIL = "authn_pin_fail"
     PASSWORD_CHANGED = "authn_password_change"  # noqa: S105
     PASSWORD_REFUSED = "authn_password_change_fail"  # noqa: S105
+    POLICIES_STRAND = "policies_leave_no_recovery"  # of several organizations, so that the home organization's holds
     THROTTLED = "excess_rate_limit_exceeded"
     OUT_OF_SEQUENCE = "sequence_fail"
     CSRF = "malicious_csrf"

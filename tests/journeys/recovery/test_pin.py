@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from app.factors.pin.service import Pins
 from app.records.attempts.model import Door
+from app.records.organizations.model import PinPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from tests.edges import refuse
@@ -539,6 +540,7 @@ def test_the_limit_of_an_hour_holds_among_many_at_once(database, redis_url, cloc
                 with portal.base.database.begin() as transaction:
                     pins.send(
                         transaction,
+                        policy=PinPolicy(),
                         txn=contact.id,
                         purpose="recovery",
                         contact=contact,
