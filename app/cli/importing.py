@@ -17,7 +17,8 @@ from app.cli.house import open_house, read_settings
 
 if TYPE_CHECKING:
     from app.foundation.clock import Clock
-    from app.journeys.administration.model import BadRow, Tally
+    from app.journeys.administration.model import Tally
+    from app.steps.roster import BadRow
 
 _ERRORS = '{"errors": ['
 

@@ -4,77 +4,11 @@ from dataclasses import dataclass, field
 
 from app.records.attempts.model import Factor
 from app.records.audit.model import Record
-from app.records.organizations.model import DEFAULT, Role
 from app.records.people.model import Person
-
-FIELDS = (
-    "user_id",
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "organization",
-    "role",
-    "password",
-    "password_hash",
-    "totp_secret",
-    "contacts_verified",
-)
 
 
 class NotDone(Exception):
     """What an operator asked for cannot be done. One line, without secrets."""
-
-
-class BadFile(NotDone):
-    """A file that is no import at all, so that not even its lines can be told apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewPerson:
-    """Somebody to be made: a good row of an import, or what was typed. ``line`` is where the row began."""
-
-    user_id: str
-    canonical_id: str
-    first_name: str = ""
-    last_name: str = ""
-    email: str = ""
-    phone: str = ""
-    organization: str = DEFAULT
-    role: Role = Role.MEMBER
-    password: str = field(default="", repr=False)
-    password_hash: str = field(default="", repr=False)
-    totp_secret: str = field(default="", repr=False)  # base32
-    contacts_verified: bool = False
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with one field; with the row as a whole where ``field`` is empty. Never shows a value."""
-
-    field: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.reason}" if self.field else self.reason
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that was not taken. ``last_line`` differs where a quoted field holds line breaks."""
-
-    line: int
-    problems: tuple[Problem, ...]
-    last_line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RawRow:
-    """A row as it was read, before anything is judged."""
-
-    line: int
-    fields: dict[str, object] = field(repr=False)
 
 
 @dataclass(slots=True)

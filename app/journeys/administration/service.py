@@ -10,7 +10,7 @@ from app.factors.password.model import Form, NewHash
 from app.factors.password.service import Passwords
 from app.factors.totp import store as apps
 from app.factors.totp.model import SEED
-from app.factors.totp.service import AuthenticatorApps, BadSeed, from_base32, provisioning_uri, to_base32
+from app.factors.totp.service import AuthenticatorApps, provisioning_uri, to_base32
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
 from app.foundation.slowhash import acceptable
@@ -18,15 +18,12 @@ from app.foundation.sql import Database, Transaction
 from app.journeys.administration import rules
 from app.journeys.administration.model import (
     AppShown,
-    BadRow,
     ContactShown,
     Invited,
     LockShown,
     Made,
-    NewPerson,
     NotDone,
     PasswordShown,
-    Problem,
     Shown,
     Tally,
     Unlocked,
@@ -43,14 +40,16 @@ from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
 from app.records.organizations.model import DEFAULT, Organization
 from app.records.people import store as people
-from app.records.people.model import BadUserId, Channel, Contact, Person, Status, canonical_user_id
+from app.records.people.model import BadUserId, Person, Status, canonical_user_id
+from app.steps import roster
+from app.steps.enlist import Enlisting, why_no_seed
 from app.steps.invite import Invitations
+from app.steps.roster import BadFile, BadRow, NewPerson, Problem
 
 OPERATOR = "operator"
 BATCH = 500  # rows in one transaction
 _HASHES = 32  # passwords in one, so that an import that is stopped loses seconds of work, not minutes
 _EVENTS = 20
-_LABEL = "App"
 _FACTORS = (Factor.PASSWORD, Factor.APP, Factor.PIN)
 
 
@@ -85,6 +84,7 @@ class Administration:
         self._issuer = issuer
         self._language = language
         self._invitations = invitations
+        self._enlisting = Enlisting(passwords=passwords, apps=apps, chance=chance)
         self._hands = hands
 
     # ---- the first organization
@@ -111,7 +111,7 @@ class Administration:
             raise NotDone("; ".join(map(str, judged.problems)))
         named = self._organizations()
         if judged.organization not in named:
-            raise NotDone(f"there is no organization {rules.shown(judged.organization)}")
+            raise NotDone(f"there is no organization {roster.shown(judged.organization)}")
         self._refuse_existing(judged)
         first = self._passwords.first(judged.password) if judged.password else None
         seed = self._chance.octets(SEED) if app else b""
@@ -119,7 +119,7 @@ class Administration:
             judged = replace(judged, totp_secret=to_base32(seed))
         now = self._clock.now()
         with self._database.begin() as transaction:
-            written = self._write(
+            written = self._enlisting.write(
                 transaction, [judged], [first], named, now, reason="create", actor=actor, temporary=temporary
             )
             if not written:
@@ -145,14 +145,17 @@ class Administration:
         """Make the people of a file who are not there yet; nobody who is there is altered.
 
         Every row that is not taken is told to ``refused`` at once; ``advanced`` hears after every batch how far
-        it is. With ``dry_run`` nothing is written, and ``created`` counts who would be. Raises BadFile.
+        it is. With ``dry_run`` nothing is written, and ``created`` counts who would be. Raises NotDone.
         """
         tally = Tally()
         named = self._organizations()
         with Seen(self._chance.octets(32)) as seen, ThreadPoolExecutor(self._hands, "first-password") as pool:
-            for batch in _batches(self._good_rows(file, name, named, seen, tally, refused, advanced)):
-                self._take(batch, named, tally, pool, dry_run=dry_run)
-                advanced(tally)
+            try:
+                for batch in _batches(self._good_rows(file, name, named, seen, tally, refused, advanced)):
+                    self._take(batch, named, tally, pool, dry_run=dry_run)
+                    advanced(tally)
+            except BadFile as error:
+                raise NotDone(str(error)) from None
         return tally
 
     def _good_rows(
@@ -165,7 +168,7 @@ class Administration:
         refused: Callable[[BadRow], None],
         advanced: Callable[[Tally], None],
     ) -> Iterator[NewPerson]:
-        for raw in rules.read(file, name):
+        for raw in roster.read(file, name):
             tally.rows += 1
             judged = raw if isinstance(raw, BadRow) else _judge(raw.fields, raw.line)
             if isinstance(judged, NewPerson):
@@ -197,7 +200,8 @@ class Administration:
             first = list(pool.map(self._first, new)) if any(one.password for one in new) else [None] * len(new)
             with self._database.begin() as transaction:
                 now = self._clock.now()
-                written = len(self._write(transaction, new, first, named, now, reason="import"))
+                made = self._enlisting.write(transaction, new, first, named, now, reason="import", actor=OPERATOR)
+                written = len(made)
         tally.created += written
         tally.existing += len(batch) - written
 
@@ -207,83 +211,6 @@ class Administration:
     def _organizations(self) -> dict[str, str]:
         with self._database.read() as looking:
             return {one.name: one.id for one in organizations.everyone(looking)}
-
-    def _write(
-        self,
-        transaction: Transaction,
-        batch: Sequence[NewPerson],
-        first: Sequence[NewHash | None],
-        named: Mapping[str, str],
-        now: int,
-        *,
-        reason: str,
-        actor: str = OPERATOR,
-        temporary: bool = True,
-    ) -> list[Person]:
-        """Make those whose User ID is free, with all that belongs to them; return them."""
-        wanted = [self._person(one, named, now) for one in batch]
-        ids = people.add_many(transaction, wanted)
-        hashes = {one.canonical_id: given for one, given in zip(batch, first, strict=True)}
-        new = [one for one in batch if one.canonical_id in ids]
-        people.add_contacts(
-            transaction, [contact for one in new for contact in self._contacts(one, ids[one.canonical_id], now)], now
-        )
-        organizations.join_many(
-            transaction, [(ids[one.canonical_id], named[one.organization], one.role) for one in new]
-        )
-        for one in new:
-            self._prove(transaction, one, ids[one.canonical_id], hashes[one.canonical_id], now, temporary=temporary)
-        audit.add_many(transaction, [_created(one, ids[one.canonical_id], now, reason, actor) for one in new])
-        made = {person.canonical_id: person for person in wanted}
-        return [replace(made[one.canonical_id], id=ids[one.canonical_id]) for one in new]
-
-    def _person(self, one: NewPerson, named: Mapping[str, str], now: int) -> Person:
-        return Person(
-            id=0,
-            user_id=one.user_id,
-            canonical_id=one.canonical_id,
-            first_name=one.first_name,
-            last_name=one.last_name,
-            status=Status.ACTIVE,
-            stamp=self._chance.name(),
-            language="",
-            home_organization=named[one.organization],
-            created_at=now,
-        )
-
-    def _contacts(self, one: NewPerson, person_id: int, now: int) -> Iterator[Contact]:
-        for channel, address in ((Channel.SMS, one.phone), (Channel.EMAIL, one.email)):
-            if address:
-                # confirmed by the directory they come from: no waiting time for what is imported (security rule 6)
-                yield Contact(
-                    id=self._chance.name(),
-                    person_id=person_id,
-                    channel=channel,
-                    address=address,
-                    position=0,
-                    confirmed_at=now if one.contacts_verified else None,
-                    usable_from=now,
-                    removed_at=None,
-                )
-
-    def _prove(
-        self,
-        transaction: Transaction,
-        one: NewPerson,
-        person_id: int,
-        first: NewHash | None,
-        now: int,
-        *,
-        temporary: bool,
-    ) -> None:
-        if first is not None:
-            self._passwords.first_password(transaction, person_id, first, must_change=temporary, now=now)
-        elif one.password_hash:
-            imported = self._passwords.imported(one.password_hash)
-            self._passwords.first_password(transaction, person_id, imported, must_change=False, now=now)
-        if one.totp_secret:
-            seed = from_base32(one.totp_secret)
-            self._apps.bind(transaction, person_id=person_id, seed=seed, label=_LABEL, now=now, usable_from=now)
 
     # ---- looking, and helping
 
@@ -380,7 +307,7 @@ class Administration:
             person = _find(transaction, typed)
             held = people.hold(transaction, person.id)
             if held is None or not people.unfreeze(transaction, person.id, self._chance.name()):
-                raise NotDone(f"{rules.shown(person.user_id)} is not frozen; nothing was changed")
+                raise NotDone(f"{roster.shown(person.user_id)} is not frozen; nothing was changed")
             dispute = cases.living(transaction, person.id)
             if dispute is not None:
                 cases.lift(transaction, dispute.id, now)
@@ -429,22 +356,13 @@ class Administration:
 
 
 def _judge(fields: Mapping[str, object], line: int) -> NewPerson | BadRow:
-    return rules.judge(fields, line, hash_fits=acceptable, seed_fits=why_no_seed)
-
-
-def why_no_seed(base32: str) -> str:
-    """What is wrong with the key of an app; empty where nothing is."""
-    try:
-        from_base32(base32)
-    except BadSeed as error:
-        return str(error)
-    return ""
+    return roster.judge(fields, line, hash_fits=acceptable, seed_fits=why_no_seed)
 
 
 def _placed(person: NewPerson, named: Mapping[str, str], seen: Seen) -> NewPerson | BadRow:
     """The same, where its organization is known and its User ID stands for the first time in this file."""
     if person.organization not in named:
-        reason = f"there is no organization {rules.shown(person.organization)}"
+        reason = f"there is no organization {roster.shown(person.organization)}"
         return BadRow(person.line, (Problem("organization", reason),))
     earlier = seen.before(person.canonical_id, person.line)
     if earlier is not None:
@@ -465,19 +383,8 @@ def _batches(persons: Iterable[NewPerson]) -> Iterator[list[NewPerson]]:
         yield batch
 
 
-def _created(one: NewPerson, person_id: int, now: int, reason: str, actor: str) -> Record:
-    with_what = [name for name in ("phone", "email", "password", "password_hash", "totp_secret") if getattr(one, name)]
-    details: dict[str, object] = {
-        "organization": one.organization,
-        "role": one.role.value,
-        "with": with_what,
-        "contacts_verified": one.contacts_verified,
-    }
-    return Record(Event.USER_CREATED, now, person_id, actor, "success", reason=reason, details=details)
-
-
 def _exists(person: NewPerson) -> str:
-    return f"there is somebody with the User ID {rules.shown(person.user_id)} already; nothing was changed"
+    return f"there is somebody with the User ID {roster.shown(person.user_id)} already; nothing was changed"
 
 
 def _find(transaction: Transaction, typed: str) -> Person:
@@ -486,5 +393,5 @@ def _find(transaction: Transaction, typed: str) -> Person:
     except BadUserId:
         person = None
     if person is None:
-        raise NotDone(f"there is nobody with the User ID {rules.shown(typed)}")
+        raise NotDone(f"there is nobody with the User ID {roster.shown(typed)}")
     return person

@@ -15,12 +15,13 @@ from app.foundation.ephemeral import Ephemeral
 from app.foundation.settings import ROOT
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Database, metadata
-from app.journeys.administration.model import BadRow, Tally
+from app.journeys.administration.model import Tally
 from app.journeys.administration.service import Administration
 from app.records.attempts.service import Tries
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.steps.invite import Invitations
+from app.steps.roster import BadRow
 from tests.hands import HandClock
 
 

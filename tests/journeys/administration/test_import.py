@@ -10,7 +10,7 @@ import pytest
 from app.factors.password.model import Form
 from app.factors.totp.model import Finding
 from app.factors.totp.rules import hotp, step_at
-from app.journeys.administration.model import BadFile, Tally
+from app.journeys.administration.model import NotDone, Tally
 from app.journeys.administration.service import BATCH
 from app.records.audit import store as audit
 from app.records.audit.model import Event
@@ -252,6 +252,6 @@ def test_any_text_at_all_is_either_taken_and_found_again_or_refused(house):
 
 def test_a_file_that_is_no_import_makes_nobody(house):
     before = house.everything()
-    with pytest.raises(BadFile):
+    with pytest.raises(NotDone):
         house.take("user_id,shoe_size\njane,40\n", name="people.csv")
     assert house.everything() == before

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.foundation.slowhash import acceptable
-from app.journeys.administration.model import FIELDS, BadFile, BadRow, NewPerson, NotDone, RawRow
-from app.journeys.administration.rules import LINE_MAX, judge, read, reason, showable, shown
-from app.journeys.administration.service import why_no_seed
+from app.journeys.administration.model import NotDone
+from app.journeys.administration.rules import reason
 from app.records.organizations.model import Role
+from app.steps.enlist import why_no_seed
+from app.steps.roster import FIELDS, LINE_MAX, BadFile, BadRow, NewPerson, RawRow, judge, read, showable, shown
 
 SEED = b32encode(b"x" * 20).decode()
 PHC = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$" + b64encode(b"t" * 32).decode().rstrip("=")
