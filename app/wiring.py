@@ -38,8 +38,12 @@ from app.journeys.contacts import views as contacts_views
 from app.journeys.contacts.service import ContactMeans, Contacts
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
+from app.journeys.directory import views as directory_views
+from app.journeys.directory.service import Directory, DirectoryMeans
 from app.journeys.enrollment import views as enrollment_views
 from app.journeys.enrollment.service import Enrollment, OwnApps, OwnAppsMeans
+from app.journeys.membership import views as membership_views
+from app.journeys.membership.service import Members, MembershipMeans, OwnMemberships
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.policy.service import PolicyMeans
@@ -73,6 +77,7 @@ from app.steps.app_code import AppCodes
 from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.code_set import CodeSets
+from app.steps.enlist import Enlisting
 from app.steps.invite import Invitations
 from app.steps.lane_link import LaneLinks
 from app.steps.new_app import NewAppMeans, NewApps
@@ -514,6 +519,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
         )
     )
     app.register_blueprint(support_views.blueprint(support, steps.staffing))
+    _administration(app, base, means, steps)
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:
@@ -526,6 +532,36 @@ def build_web(base: Foundation, means: Means) -> Flask:
         )
         app.register_blueprint(demo_views.blueprint(desk, qr_svg))
     return app
+
+
+def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) -> None:
+    """What administrators do about people."""
+    directory = Directory(
+        DirectoryMeans(
+            database=base.database,
+            tries=means.tries,
+            clock=base.clock,
+            staffing=steps.staffing,
+            keep_days=base.settings.audit_keep_days,
+        )
+    )
+    app.register_blueprint(directory_views.blueprint(directory, steps.staffing))
+    membership = MembershipMeans(
+        database=base.database,
+        ephemeral=base.ephemeral,
+        keyring=base.keyring,
+        chance=base.chance,
+        clock=base.clock,
+        limits=means.limits,
+        tries=means.tries,
+        outbox=means.outbox,
+        invitations=steps.invitations,
+        enlisting=Enlisting(passwords=means.passwords, apps=means.apps, chance=base.chance),
+        presence=steps.presence,
+        staffing=steps.staffing,
+    )
+    app.register_blueprint(membership_views.blueprint(Members(membership), steps.staffing))
+    app.register_blueprint(membership_views.own_blueprint(OwnMemberships(membership), steps.presence))
 
 
 def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], CodesShown | None]:

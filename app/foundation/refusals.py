@@ -38,8 +38,17 @@ class Code(StrEnum):
     TOO_MANY_CONTACTS = "too_many_contacts"
     LAST_CONTACT = "last_contact"
     SMS_COUNTRY = "sms_country"
+    USER_ID_TAKEN = "user_id_taken"
+    NO_MAILBOX = "no_mailbox"
+    NEEDS_APP = "needs_app"
+    NOT_ACTIVE = "not_active"
+    LAST_ADMINISTRATOR = "last_administrator"
+    AT_HOME = "at_home"
+    NOT_AN_ORGANIZATION = "not_an_organization"
     # not theirs: 403
     NOT_STAFF = "not_staff"
+    ON_YOURSELF = "on_yourself"
+    NOT_AT_HOME = "not_at_home"
     # out of order: 409, with the step that is due
     OUT_OF_ORDER = "out_of_order"
     CARRIED_OUT = "carried_out"  # it came twice, and the first one did what it asks
@@ -57,6 +66,8 @@ class Code(StrEnum):
     NOTHING_TO_END = "nothing_to_end"
     LINK_OVER = "link_over"
     NOTHING_SHOWN = "nothing_shown"
+    NOT_AS_IT_WAS = "not_as_it_was"
+    IN_USE = "in_use"
     PROOF_NEW = "proof_new"  # by an app that is less than a day old
     APP_BOUND = "app_bound"
     APP_CHANGED = "app_changed"

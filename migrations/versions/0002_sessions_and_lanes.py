@@ -205,6 +205,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('proposed_at', sa.BigInteger(), nullable=True))
         batch_op.drop_index(batch_op.f('ix_memberships_organization_id'))
         batch_op.create_index('ix_memberships_organization_id_is_primary', ['organization_id', 'is_primary'], unique=False)
+        batch_op.create_index('ix_memberships_staff', ['organization_id'], unique=False, sqlite_where=sa.text("role <> 'member'"), postgresql_where=sa.text("role <> 'member'"))
 
     with op.batch_alter_table('organizations', schema=None) as batch_op:
         batch_op.drop_column('profile')

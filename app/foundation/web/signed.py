@@ -35,7 +35,7 @@ def render_signed(
 ) -> Response:
     """A page in the frame, as it is or with what was wrong; and what was done on the page before, once."""
     done = read_cookie(DONE)
-    framed = {"signed": present, "idle_at": datetime.fromtimestamp(present.idle_at, UTC), "done": done, **context}
+    framed = {"signed": present, "idle_at": utc(present.idle_at), "done": done, **context}
     response = show(template, framed, refusal)
     if done:
         clear_cookie(response, DONE)
@@ -45,3 +45,8 @@ def render_signed(
 def done_at(path: str, what: str) -> Response:
     """On to a page that says once what was done. ``what`` has its words in templates/_done.html."""
     return go_to(path, DONE, what)
+
+
+def utc(seconds: int) -> datetime:
+    """A moment as templates say it."""
+    return datetime.fromtimestamp(seconds, UTC)

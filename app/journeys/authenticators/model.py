@@ -69,6 +69,8 @@ class Membership:
     name: str
     role: str
     primary: bool
+    id: str = ""
+    proposed: bool = False  # it waits to be accepted, and has no power before
 
 
 @dataclass(frozen=True, slots=True)

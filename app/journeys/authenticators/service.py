@@ -35,6 +35,7 @@ from app.records.audit.model import Event, Record
 from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
 from app.records.organizations.model import RecoveryPolicy
+from app.records.organizations.store import PROPOSAL_LIFE
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.records.sessions import store as sessions
@@ -54,7 +55,7 @@ _MOST_KNOWN = 50  # known browsers that the list shows
 _SHORT = 16  # hexadecimal digits that name a known browser among a person's own
 _THINGS = {"app": "app", "recovery_codes": "recovery_codes", "sms": "phone", "email": "email"}  # by the kind of a row
 # of an event's details what its sentence needs; the rest is for support
-_TOLD = ("journey", "channel", "level", "factor", "sessions")
+_TOLD = ("journey", "channel", "level", "factor", "sessions", "organization")
 
 SavedCodesOf = Callable[[Transaction, int], SavedCodes | None]
 
@@ -257,7 +258,17 @@ class Authenticators:
         return Profile(
             person.name,
             person.user_id,
-            tuple(Membership(one.organization.name, one.role.value, one.is_primary) for one in joined),
+            tuple(
+                Membership(
+                    one.organization.name,
+                    one.role.value,
+                    one.is_primary,
+                    one.organization.id,
+                    proposed=one.proposed_at is not None,
+                )
+                for one in joined
+                if one.proposed_at is None or one.proposed_at > now - PROPOSAL_LIFE
+            ),
             person.language,
             _moment(record.changed_at, now) if record else None,
             _readiness(bound, contacts, codes, now, policy),

@@ -60,6 +60,14 @@ class Event(StrEnum):
     ORGANIZATION_CREATED = "organization_created"
     POLICY_CHANGED = "policy_changed"
     POLICY_EXPORTED = "policy_preview_exported"
+    USER_DEACTIVATED = "user_deactivated"
+    USER_REACTIVATED = "user_reactivated"
+    ROLE_CHANGED = "privilege_permissions_changed"
+    MEMBERSHIP_PROPOSED = "membership_proposed"
+    MEMBERSHIP_ACCEPTED = "membership_accepted"
+    MEMBERSHIP_DECLINED = "membership_declined"
+    MEMBERSHIP_ENDED = "membership_ended"
+    PEOPLE_EXPORTED = "sensitive_read"
 
 
 @dataclass(frozen=True, slots=True)

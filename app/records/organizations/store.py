@@ -1,6 +1,6 @@
 """Tables of organizations, their policies and memberships."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -16,9 +16,11 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    delete,
     func,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,6 +28,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.organizations.model import STANDARD, Membership, Organization, Policy, Role, Telling, Version
 from app.records.organizations.rules import from_json, strictest, to_json
+
+PROPOSAL_LIFE = 30 * 86_400  # seconds in which a proposed membership can be accepted
+_STAFF = text("role <> 'member'")
 
 organizations = Table(
     "organizations",
@@ -45,6 +50,7 @@ memberships = Table(
     Column("proposed_at", BigInteger),
     UniqueConstraint("person_id", "organization_id", name="uq_memberships_person_organization"),
     Index("ix_memberships_organization_id_is_primary", "organization_id", "is_primary"),
+    Index("ix_memberships_staff", "organization_id", sqlite_where=_STAFF, postgresql_where=_STAFF),
 )
 
 policies = Table(
@@ -77,6 +83,15 @@ _ADD_FREE = {
     "postgresql": postgresql.insert(organizations)
     .on_conflict_do_nothing(index_elements=["name"])
     .returning(organizations.c.id),
+}
+
+_PROPOSE = {
+    "sqlite": sqlite.insert(memberships)
+    .on_conflict_do_nothing(index_elements=["person_id", "organization_id"])
+    .returning(memberships.c.person_id),
+    "postgresql": postgresql.insert(memberships)
+    .on_conflict_do_nothing(index_elements=["person_id", "organization_id"])
+    .returning(memberships.c.person_id),
 }
 
 _ADD_VERSION = {
@@ -187,6 +202,73 @@ def memberships_of(transaction: Transaction, person_id: int) -> tuple[Membership
     """A person's organizations by name, those that wait to be accepted too."""
     rows = _MEMBERSHIPS.rows(transaction, {"person_id": person_id})
     return tuple(Membership(_organization(row), Role(row.role), bool(row.is_primary), row.proposed_at) for row in rows)
+
+
+def hold(transaction: Transaction, ids: Collection[str]) -> None:
+    """Let nobody else hold these organizations until the transaction ends: changes of who is staff, one by one.
+
+    Held before people are. Rows that refer to them may be written meanwhile.
+    """
+    held = select(organizations.c.id).where(organizations.c.id.in_(ids)).order_by(organizations.c.id)
+    transaction.execute(held.with_for_update(key_share=True)).all()
+
+
+def staff_of(transaction: Transaction, organization_id: str, role: Role) -> tuple[int, ...]:
+    """The ids of those who hold a role of staff, in the order in which they came."""
+    found = (
+        select(memberships.c.person_id)
+        .where(memberships.c.organization_id == organization_id, _STAFF, memberships.c.role == role.value)
+        .where(memberships.c.proposed_at.is_(None))
+        .order_by(memberships.c.person_id)
+    )
+    return tuple(int(row.person_id) for row in transaction.execute(found))
+
+
+def set_role(transaction: Transaction, person_id: int, organization_id: str, old: Role, new: Role) -> bool:
+    """Give a member another role; False where the old one is not what they hold."""
+    held = (*_of(person_id, organization_id), memberships.c.role == old.value, memberships.c.proposed_at.is_(None))
+    return transaction.execute(update(memberships).where(*held).values(role=new.value)).rowcount == 1
+
+
+def propose(transaction: Transaction, person_id: int, organization_id: str, now: int) -> bool:
+    """Propose somebody a membership. False where they have one, or where an earlier proposal still waits."""
+    where = (*_of(person_id, organization_id), memberships.c.proposed_at <= now - PROPOSAL_LIFE)
+    transaction.execute(delete(memberships).where(*where))
+    values = {"person_id": person_id, "organization_id": organization_id, "role": Role.MEMBER.value}
+    proposed = {**values, "is_primary": False, "proposed_at": now}
+    return transaction.execute(_PROPOSE[transaction.dialect.name], proposed).first() is not None
+
+
+def accept(transaction: Transaction, person_id: int, organization_id: str, now: int) -> bool:
+    """A proposed membership begins; False where none waits, or not any more."""
+    accepted = update(memberships).where(*_waiting(person_id, organization_id, now)).values(proposed_at=None)
+    return transaction.execute(accepted).rowcount == 1
+
+
+def decline(transaction: Transaction, person_id: int, organization_id: str, now: int) -> bool:
+    """A proposed membership is gone; False where none waits."""
+    return transaction.execute(delete(memberships).where(*_waiting(person_id, organization_id, now))).rowcount == 1
+
+
+def leave(transaction: Transaction, person_id: int, organization_id: str) -> bool:
+    """End a membership; False where there is none, or it is that of the home organization."""
+    where = (*_of(person_id, organization_id), memberships.c.is_primary.is_(False))
+    accepted = memberships.c.proposed_at.is_(None)
+    return transaction.execute(delete(memberships).where(*where, accepted)).rowcount == 1
+
+
+def _of(person_id: int, organization_id: str) -> tuple[Any, ...]:
+    return (memberships.c.person_id == person_id, memberships.c.organization_id == organization_id)
+
+
+def _waiting(person_id: int, organization_id: str, now: int) -> tuple[Any, ...]:
+    return (*_of(person_id, organization_id), memberships.c.proposed_at > now - PROPOSAL_LIFE)
+
+
+def policies_in_force(transaction: Transaction, now: int) -> dict[str, Policy]:
+    """What each organization that ever decided something has decided at a moment, by its id."""
+    held = select(policies.c.organization_id, policies.c.body).where(policies.c.number == _HOLDS)
+    return {str(row.organization_id): from_json(row.body) for row in transaction.execute(held, {"now": now})}
 
 
 def policy_of_person(transaction: Transaction, person_id: int, now: int) -> Policy:

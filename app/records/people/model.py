@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import quote
 
 USER_ID_MAX = (
     255  # code points, as typed; checked before normalising, which is quadratic in older Pythons (CVE-2026-3276)
@@ -59,6 +60,27 @@ def search_key(text: str) -> str:
     """Under what names and addresses are found: letters without case and accents, single blanks; bounded work."""
     bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text[: 2 * USER_ID_MAX + 1]).casefold())
     return " ".join("".join(one for one in bare if not unicodedata.combining(one)).split())[:KEY_MAX]
+
+
+# names of pages beside those of people
+_TAKEN = frozenset({"new", "import", "propose", "export", ".", ".."})
+
+
+def to_path(user_id: str) -> str:
+    """A User ID as one part of a path, also where it has a slash or is the name of another page."""
+    if user_id.lower() in _TAKEN or user_id.startswith("~") or "/" in user_id:
+        return f"~{user_id.encode().hex()}"
+    return quote(user_id, safe="@+,;=:$!")
+
+
+def from_path(part: str) -> str:
+    """The inverse of ``to_path``, after the part was unquoted; empty where it is none."""
+    if not part.startswith("~"):
+        return part
+    try:
+        return bytes.fromhex(part[1:]).decode()
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

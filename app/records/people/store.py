@@ -302,6 +302,20 @@ def roll_back_contacts(transaction: Transaction, person_id: int, since: int, now
     transaction.execute(gone.values(removed_at=None))
 
 
+def deactivate(transaction: Transaction, person_id: int, stamp: str) -> bool:
+    """Shut somebody active out, by one conditional write; the new stamp ends whatever carries the old one."""
+    where = (people.c.id == person_id, people.c.status == Status.ACTIVE.value)
+    shut = update(people).where(*where).values(status=Status.INACTIVE.value, stamp=stamp)
+    return transaction.execute(shut).rowcount == 1
+
+
+def reactivate(transaction: Transaction, person_id: int, stamp: str) -> bool:
+    """Let somebody in again who was shut out; not whose account is frozen."""
+    where = (people.c.id == person_id, people.c.status == Status.INACTIVE.value)
+    active = update(people).where(*where).values(status=Status.ACTIVE.value, stamp=stamp)
+    return transaction.execute(active).rowcount == 1
+
+
 def set_status(transaction: Transaction, person_id: int, status: Status) -> None:
     """Activate or deactivate."""
     transaction.execute(update(people).where(people.c.id == person_id).values(status=status.value))

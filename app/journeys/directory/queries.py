@@ -1,0 +1,222 @@
+"""Who is on a list of an organization: read-only SQL, which costs at most as much as there are people in it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, and_, case, cast, exists, false, func, literal, not_, null, or_, select
+from sqlalchemy import true as everyone
+
+from app.factors.password.store import passwords
+from app.factors.recovery_code.store import codes, sets
+from app.factors.totp.model import AppState
+from app.factors.totp.store import apps
+from app.foundation.sql import Transaction
+from app.journeys.directory.model import Found, Listed, Look
+from app.records.attempts.model import Factor
+from app.records.attempts.store import attempts
+from app.records.audit.model import Event
+from app.records.audit.store import events
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Policy, Proof, Role
+from app.records.organizations.store import memberships
+from app.records.people.model import Channel, Status
+from app.records.people.store import contacts, people
+
+DAY = 86_400
+_SMALL = 2_000  # so few members are looked up one by one; of more, the User IDs are walked through in their order
+_THEIRS = memberships.c.person_id == people.c.id
+_COLUMNS = (
+    people.c.id,
+    people.c.user_id,
+    people.c.canonical_id,
+    people.c.first_name,
+    people.c.last_name,
+    people.c.status,
+    people.c.created_at,
+    memberships.c.role,
+)
+
+
+def page(looking: Transaction, look: Look, now: int, after: str, most: int) -> tuple[Found, ...]:
+    """So many people of a list in the order of their User IDs, behind one of them.
+
+    Of ``Listed.LOCKED`` everybody who may be on it: the counters are judged by whoever counts, not here.
+    """
+    condition, extra = _condition(looking, look, now)
+    found = (
+        select(*_COLUMNS, *extra)
+        .join_from(people, memberships, _THEIRS)
+        .where(memberships.c.organization_id == look.organization.id, memberships.c.proposed_at.is_(None))
+        .where(condition, people.c.canonical_id > after, *_begins(looking, look.prefix))
+        .order_by(people.c.canonical_id)
+        .limit(most)
+    )
+    if few := _few(looking, look.organization.id):
+        found = found.where(people.c.id.in_(few))
+    return tuple(_found(row) for row in looking.execute(found))
+
+
+def pages(looking: Transaction, look: Look, now: int, size: int) -> Iterator[tuple[Found, ...]]:
+    """All of a list, so many at a time."""
+    after = ""
+    while rows := page(looking, look, now, after, size):
+        yield rows
+        after = rows[-1].canonical_id
+
+
+def count(looking: Transaction, look: Look, now: int) -> int:
+    """How many people ``pages`` would find."""
+    condition, _ = _condition(looking, look, now)
+    counted = (
+        select(func.count())
+        .select_from(memberships)
+        .join(people, _THEIRS)
+        .where(memberships.c.organization_id == look.organization.id, memberships.c.proposed_at.is_(None))
+        .where(condition, *_begins(looking, look.prefix))
+    )
+    return int(looking.execute(counted).scalar_one())
+
+
+def _few(looking: Transaction, organization_id: str) -> list[int]:
+    """The members of a small organization, which a walk through everybody's User IDs would take long to meet."""
+    found = select(memberships.c.person_id).where(memberships.c.organization_id == organization_id).limit(_SMALL + 1)
+    ids = [int(row[0]) for row in looking.execute(found)]
+    return ids if len(ids) <= _SMALL else []
+
+
+def _begins(looking: Transaction, prefix: str) -> tuple[ColumnElement[bool], ...]:
+    if not prefix:
+        return ()
+    begins = people.c.canonical_id.startswith(prefix, autoescape=True)
+    if looking.dialect.name == "sqlite":  # LIKE knows no case there, and uses no index; a range does both
+        return (people.c.canonical_id >= prefix, people.c.canonical_id < prefix + "\U0010ffff")
+    return (begins, people.c.canonical_id >= prefix)
+
+
+def _condition(looking: Transaction, look: Look, now: int) -> tuple[ColumnElement[bool], list[Any]]:
+    """What makes somebody stand on a list, and the columns that say why."""
+    active = people.c.status == Status.ACTIVE.value
+    match look.listed:
+        case Listed.LOCKED:
+            return or_(people.c.status == Status.FROZEN.value, and_(active, _failed())), []
+        case Listed.NEVER_ACTIVATED:
+            return and_(active, not_(_in_use())), []
+        case Listed.EXPIRING:
+            expires = _expires(organizations.policies_in_force(looking, now))
+            return and_(active, expires <= now + look.days * DAY), [expires.label("expires_at")]
+        case Listed.IDLE:
+            return _idle(active, now - look.days * DAY)
+        case Listed.STRANDED:
+            first, second = _proofs(organizations.policies_in_force(looking, now), now)
+            columns = [case((first, 0), else_=1).label("no_first"), case((second, 0), else_=1).label("no_second")]
+            return and_(active, _in_use(), not_(and_(first, second))), columns
+        case _:
+            return everyone(), []
+
+
+def _failed() -> ColumnElement[bool]:
+    tried = [factor.value for factor in (Factor.PASSWORD, Factor.APP, Factor.PIN)]
+    return exists().where(
+        attempts.c.subject == cast(people.c.id, String), attempts.c.factor.in_(tried), attempts.c.history != "{}"
+    )
+
+
+def _in_use() -> ColumnElement[bool]:
+    """An app, or a password that nobody else has seen; what an invitation would not touch (steps/invite.py)."""
+    bound = exists().where(apps.c.person_id == people.c.id, apps.c.state != AppState.REMOVED.value)
+    return or_(bound, exists().where(passwords.c.person_id == people.c.id, passwords.c.must_change.is_(False)))
+
+
+def _in(these: list[str]) -> ColumnElement[bool]:
+    """Whether somebody is in one of several organizations."""
+    other = memberships.alias("other")
+    held = (other.c.person_id == people.c.id, other.c.proposed_at.is_(None), other.c.organization_id.in_(these))
+    return exists().where(*held).correlate(people)
+
+
+def _expires(in_force: Mapping[str, Policy]) -> ColumnElement[int]:
+    """When a password has to be changed, by the strictest policy of its person; NULL where never."""
+    ages: dict[int, list[str]] = {}
+    for organization_id, policy in in_force.items():
+        if policy.password.max_age_days:
+            ages.setdefault(policy.password.max_age_days, []).append(organization_id)
+    if not ages:
+        return null()  # type: ignore[return-value]
+    # the shortest that applies stands first
+    age = case(*((_in(those), literal(days)) for days, those in sorted(ages.items())))
+    own = (passwords.c.person_id == people.c.id, passwords.c.must_change.is_(False))
+    return select(passwords.c.changed_at + age * DAY).where(*own).correlate(people).scalar_subquery()
+
+
+def _idle(active: ColumnElement[bool], since: int) -> tuple[ColumnElement[bool], list[Any]]:
+    own = (events.c.person_id == people.c.id, events.c.event == Event.SIGN_IN_OK.value)
+    last = select(func.max(events.c.at)).where(*own).correlate(people).scalar_subquery()
+    lately = exists().where(*own, events.c.at > since)
+    return and_(active, people.c.created_at <= since, not_(lately)), [last.label("signed_in_at")]
+
+
+def _proofs(in_force: Mapping[str, Policy], now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Whether somebody has a first and a second proof of a recovery that their policies take."""
+    own = (apps.c.person_id == people.c.id, apps.c.state == AppState.ACTIVE.value, apps.c.usable_from <= now)
+    unused = exists().where(codes.c.set_id == sets.c.id, codes.c.used_at.is_(None)).correlate(sets)
+    living = (sets.c.person_id == people.c.id, sets.c.voided_at.is_(None), sets.c.usable_from <= now)
+    having = {
+        Proof.APP: exists().where(*own),
+        Proof.RECOVERY_CODE: exists(select(sets.c.id).where(*living, unused).correlate(people)),
+        Proof.SMS: _reached(Channel.SMS, now),
+        Proof.EMAIL: _reached(Channel.EMAIL, now),
+    }
+    firsts = {one: [key for key, policy in in_force.items() if one not in policy.recovery.first] for one in _FIRSTS}
+    seconds = {one: [key for key, policy in in_force.items() if one not in policy.recovery.second] for one in _SECONDS}
+    return _taken(firsts, having), _taken(seconds, having)
+
+
+_FIRSTS = (Proof.APP, Proof.RECOVERY_CODE, Proof.ACCESS_CODE)
+_SECONDS = (Proof.SMS, Proof.EMAIL)
+
+
+def _taken(against: Mapping[Proof, list[str]], having: Mapping[Proof, Any]) -> ColumnElement[bool]:
+    """Whether one of the proofs that somebody has is taken by all their organizations.
+
+    Where these have none in common, the home organization's hold (security rule 12). ``against`` names the
+    organizations that do not take a proof. A temporary access code is nothing that anybody has.
+    """
+    refused = {proof: _in(those) if those else false() for proof, those in against.items()}
+    none_in_common = and_(*refused.values())
+    at_home = {
+        proof: people.c.home_organization.not_in(those) if those else everyone() for proof, those in against.items()
+    }
+    ways = [
+        and_(having[proof], or_(not_(refused[proof]), and_(none_in_common, at_home[proof])))
+        for proof in against
+        if proof in having
+    ]
+    return or_(*ways)
+
+
+def _reached(channel: Channel, now: int) -> ColumnElement[bool]:
+    return exists().where(
+        contacts.c.person_id == people.c.id,
+        contacts.c.channel == channel.value,
+        contacts.c.removed_at.is_(None),
+        contacts.c.confirmed_at.is_not(None),
+        contacts.c.usable_from <= now,
+    )
+
+
+def _found(row: Any) -> Found:
+    more = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row's columns
+    return Found(
+        person_id=int(row.id),
+        user_id=row.user_id,
+        canonical_id=row.canonical_id,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        status=Status(row.status),
+        role=Role(row.role),
+        created_at=int(row.created_at),
+        expires_at=more.get("expires_at"),
+        signed_in_at=more.get("signed_in_at"),
+        no_first=bool(more.get("no_first")),
+        no_second=bool(more.get("no_second")),
+    )
