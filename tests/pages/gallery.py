@@ -20,6 +20,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.foundation.refusals import Code
 from app.journeys.auditing.model import Entry, LogPage, Place
+from app.foundation.web.signed import utc
 from app.journeys.authenticators.model import (
     Action,
     Activity,
@@ -35,6 +36,12 @@ from app.journeys.authenticators.model import (
 )
 from app.records.audit.model import Checked, Fault, Tampering
 from app.steps.moments import Moment, moment
+from app.journeys.authenticators.rules import moment
+from app.journeys.directory.model import DAYS, Found, Listed, Look
+from app.journeys.directory.model import Page as ListPage
+from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
+from app.records.organizations.model import Organization, Role
+from app.records.people.model import Status
 from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -481,7 +488,104 @@ _LOG_EVENTS = tuple(sorted({one.event for one in _ENTRIES}))
 _SOON = 1_790_000_000 + 80_000
 _OWED = {k: v for k, v in _password().items() if k != "can_unlock"}
 
+_STAFF_FRAME = {**_SIGNED, "signed": {"user_id": "ada", "idle_in": 900, "role": "administrator"}, "utc": utc}
+_HERE = Organization("0b0e6c1e-5a59-4d4c-9d1d-7f6b6f1f3a10", "Northwind Traders", _NOW)
+_THERE = Organization("1b0e6c1e-5a59-4d4c-9d1d-7f6b6f1f3a10", "Subsidiary Ltd", _NOW)
+_LISTED = (
+    Found(1, "jane", "jane", "Jane", "Doe", Status.ACTIVE, Role.MEMBER, _NOW),
+    Found(2, _LONG, _LONG, "Hildegard", "von der Tann-Rathsamhausen", Status.INACTIVE, Role.MEMBER, _NOW),
+    Found(3, "sam", "sam", "", "", Status.ACTIVE, Role.SUPPORT, _NOW, locked=("password", "app")),
+    Found(4, "ulf", "ulf", "Ulf", "Berg", Status.FROZEN, Role.ADMINISTRATOR, _NOW),
+)
+_WHY = {
+    "expiring": replace(_LISTED[0], expires_at=_NOW + 5 * 86_400),
+    "idle": replace(_LISTED[0], signed_in_at=_NOW - 100 * 86_400),
+    "stranded": replace(_LISTED[0], no_first=True, no_second=True),
+}
+
+
+def _list(listed: Listed, *found: Found, count: int | None = None, organizations: Any = (_HERE,), **more: Any) -> Case:
+    days = DAYS.get(listed)
+    look = Look(_HERE, listed, days[0] if days else 0)
+    page = ListPage(look, organizations, found, count, "sam" if more.get("next_page") else "", later=False, now=_NOW)
+    paths = {one.user_id: f"/admin/people/{one.user_id}" for one in found}
+    asked = {"next_page": "", "typed": "", "done": "", **more}
+    context = {"page": page, "lists": tuple(Listed), "days": days, "paths": paths, **asked}
+    return Case("directory/people.html", {**_STAFF_FRAME, **context}, path="/admin/people")
+
+
+def _member_page(done: str = "", **changes: Any) -> Case:
+    page = PersonPage(
+        "jane",
+        "Jane Doe",
+        Status.ACTIVE,
+        "/admin/people/jane",
+        _NOW - 86_400,
+        (Place(_HERE, Role.MEMBER, home=True), Place(_THERE, Role.SUPPORT, home=False)),
+        at_home=True,
+        is_self=False,
+        in_use=False,
+        has_app=False,
+        contacts=(("sms", "••• ••• 67", True), ("email", "j•••@e•••.org", False)),
+        acts=(Act.INVITE, Act.DEACTIVATE, Act.ROLE, Act.REMOVE),
+    )
+    page = replace(page, **changes)
+    acts = {act.value for act in page.acts}
+    return Case("membership/person.html", {**_STAFF_FRAME, "page": page, "acts": acts, "done": done})
+
+
+def _act(act: str, status: int = 200, **more: Any) -> Case:
+    page = _member_page(**more.pop("page", {})).context["page"]
+    context = {"page": page, "act": act, "place": page.places[0], "roles": tuple(Role), "role": "member", **more}
+    return Case("membership/act.html", {**_STAFF_FRAME, **context}, status)
+
+
+def _of_people(name: str, status: int = 200, **context: Any) -> Case:
+    return Case(f"membership/{name}.html", {**_STAFF_FRAME, "organizations": (_HERE,), **context}, status)
+
+
+_NOBODY_YET = NewMember("", "", "", "", "", "")
+_MISTYPED = NewMember("jane", "Jane", "", "jane", "12", "")
+_PEOPLE_CASES: dict[str, Case] = {
+    "people": _list(Listed.EVERYBODY, *_LISTED, next_page="/admin/people?after=sam"),
+    "people-locked": _list(Listed.LOCKED, *_LISTED[2:], count=2, organizations=(_HERE, _THERE)),
+    "people-expiring": _list(Listed.EXPIRING, _WHY["expiring"], count=1),
+    "people-idle": _list(Listed.IDLE, _WHY["idle"], _LISTED[2], count=2),
+    "people-stranded": _list(Listed.STRANDED, _WHY["stranded"], count=1),
+    "people-none": _list(Listed.NEVER_ACTIVATED, count=0, done="proposed"),
+    "person": _member_page(),
+    "person-handover": _member_page("created", handover="7K4M-ZXQ9-0AVP-H3ND"),
+    "person-guest": _member_page("role", at_home=False, acts=(Act.ROLE, Act.REMOVE), in_use=True, has_app=True),
+    "person-self": _member_page(is_self=True, acts=(Act.ROLE,), in_use=True, has_app=True),
+    "person-frozen": _member_page(status=Status.FROZEN, acts=(Act.ROLE,), in_use=True, has_app=True),
+    "person-inactive": _member_page(
+        "deactivated", status=Status.INACTIVE, acts=(Act.REACTIVATE, Act.ROLE), in_use=True
+    ),
+    "person-invite": _act("invite"),
+    "person-deactivate": _act("deactivate"),
+    "person-deactivate-last": _act("deactivate", 422, **_one(Code.LAST_ADMINISTRATOR, "")),
+    "person-reactivate": _act("reactivate"),
+    "person-role": _act("role"),
+    "person-role-no-app": _act("role", 422, **{"role": "support", **_one(Code.NEEDS_APP, "role")}),
+    "person-role-self": _act("role", page={"is_self": True, "has_app": True}),
+    "person-remove": _act("remove"),
+    "person-new": _of_people("new", typed=_NOBODY_YET),
+    "person-new-taken": _of_people("new", 422, typed=_MISTYPED, **_one(Code.USER_ID_TAKEN, "user_id")),
+    "person-new-wrong": _of_people(
+        "new",
+        422,
+        typed=_MISTYPED, organizations=(_HERE, _THERE), errors=_errors(Refused(Code.NOT_AN_EMAIL, "email"), Refused(Code.NOT_A_PHONE, "phone")),
+    ),
+    "person-propose": _of_people("propose", typed="", organization=""),
+    "person-propose-missing": _of_people(
+        "propose", 422, **{"typed": "", "organization": "", **_one(Code.MISSING, "user_id")}
+    ),
+    "offer": _of_people("offer", page=Offer(_HERE, _NOW, strands=True)),
+    "offer-missing": _of_people("offer", 422, **{"page": Offer(_HERE, _NOW, False), **_one(Code.MISSING, "decision")}),
+}
+
 CASES: dict[str, Case] = {
+    **_PEOPLE_CASES,
     "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
     "authenticators-poor": _overview(
         Overview((replace(_ROWS[0], state="locked"), replace(_ROWS[1], last_used=None)), 1, _POOR, _since(-40_000)),
@@ -519,7 +623,11 @@ CASES: dict[str, Case] = {
         page=Profile(
             "Jane Doe",
             _LONG,
-            (Membership("default", "member", primary=True), Membership("Subsidiary Ltd", "support", primary=False)),
+            (
+                Membership("default", "member", primary=True),
+                Membership("Subsidiary Ltd", "support", primary=False),
+                Membership("Northwind", "member", primary=False, id="0", proposed=True),
+            ),
             "",
             _since(40 * 86_400),
             _RICH,

@@ -23,22 +23,28 @@ ACTS = ("invite", "deactivate", "reactivate", "role", "remove")
 NEW = {"user_id": "nina", "first_name": "Nina", "last_name": "Doe", "email": "nina@example.org", "phone": ""}
 
 
+def found(looking, user_id):
+    person = people.find(looking, user_id)
+    assert person is not None
+    return person
+
+
 def role_of(two, user_id, organization=None):
     where = organization or two.here
     with two.portal.base.database.read() as looking:
-        person = people.find(looking, user_id)
+        person = found(looking, user_id)
         held = organizations.memberships_of(looking, person.id)
     return next((one.role for one in held if one.organization.id == where.id and one.proposed_at is None), None)
 
 
 def status_of(two, user_id):
     with two.portal.base.database.read() as looking:
-        return people.find(looking, user_id).status
+        return found(looking, user_id).status
 
 
 def events(two, user_id, event):
     with two.portal.base.database.read() as looking:
-        person = people.find(looking, user_id)
+        person = found(looking, user_id)
         return audit.of_person(looking, person.id, only=[event])
 
 
@@ -147,7 +153,7 @@ def test_with_a_phone_on_file_there_is_no_code_to_hand_over(two):
     answer = browser.post(f"{ADMIN}/new", **{**NEW, "phone": "0044 7700 900-123"})
     assert "data-activation-code" not in browser.get(answer.location).text
     with two.portal.base.database.read() as looking:
-        filed = people.contacts_of(looking, people.find(looking, "nina").id)
+        filed = people.contacts_of(looking, found(looking, "nina").id)
     assert [(one.address, one.confirmed_at) for one in filed] == [("+447700900123", None), ("nina@example.org", None)]
 
 
