@@ -46,7 +46,8 @@ from app.journeys.membership import views as membership_views
 from app.journeys.membership.service import Members, MembershipMeans, OwnMemberships
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
-from app.journeys.policy.service import PolicyMeans
+from app.journeys.policy import views as policy_views
+from app.journeys.policy.service import Policies, PolicyMeans
 from app.journeys.recovery import views as recovery_views
 from app.journeys.recovery.service import Recovery, RecoveryMeans
 from app.journeys.recovery_codes import views as recovery_codes_views
@@ -520,6 +521,8 @@ def build_web(base: Foundation, means: Means) -> Flask:
     )
     app.register_blueprint(support_views.blueprint(support, steps.staffing))
     _administration(app, base, means, steps)
+    policies = Policies(build_policies(base, means, steps))
+    app.register_blueprint(policy_views.blueprint(policies, steps.staffing))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:

@@ -45,6 +45,9 @@ class Code(StrEnum):
     LAST_ADMINISTRATOR = "last_administrator"
     AT_HOME = "at_home"
     NOT_AN_ORGANIZATION = "not_an_organization"
+    POLICY_RULE = "policy_rule"
+    POLICY_STRANDS = "policy_strands"
+    POLICY_SAME = "policy_same"
     # not theirs: 403
     NOT_STAFF = "not_staff"
     ON_YOURSELF = "on_yourself"
@@ -72,6 +75,7 @@ class Code(StrEnum):
     APP_BOUND = "app_bound"
     APP_CHANGED = "app_changed"
     MOST_APPS = "most_apps"
+    POLICY_MOVED = "policy_moved"
     # throttled: 429 with Retry-After
     TOO_MANY_TRIES = "too_many_tries"
     TOO_MANY_STARTS = "too_many_starts"

@@ -9,7 +9,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import wrap_file
@@ -36,6 +48,7 @@ FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-P
 # what is parsed costs by its length, and a visitor without a flow has no other limit
 _LONG = 256  # characters of a header that is parsed
 _MOST_QUERY = 2_048
+_MORE_FIELDS = "keyturn.fields"
 _MOST_FIELDS = 64  # Twilio's callbacks have about thirty
 _COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD, Code.PROOF_NEW})
 _LONGEST_COOKIE = 64
@@ -104,6 +117,11 @@ def visit() -> Visit:
 def render(template: str, context: dict[str, Any], status: int = 200) -> Response:
     """A page."""
     return make_response(render_template(template, **context), status)
+
+
+def allow_fields(doors: Blueprint, path: str, most: int) -> None:
+    """Let the forms of a path have more fields than those of others."""
+    doors.record(lambda state: state.app.extensions.setdefault(_MORE_FIELDS, {}).update({path: most}))
 
 
 def show(template: str, context: dict[str, Any], refusal: Refusal | None = None) -> Response:
@@ -263,7 +281,8 @@ def _look_at_the_form() -> None:
     # a second layer beside the token (requirements W-10); browsers that do not send it are not refused
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         abort(400)
-    if request.get_data(cache=True).count(b"&") > _MOST_FIELDS:
+    most = current_app.extensions.get(_MORE_FIELDS, {}).get(request.path, _MOST_FIELDS)
+    if request.get_data(cache=True).count(b"&") > most:
         abort(400)
     # Werkzeug cuts off what a body without a length has beyond the limit
     fields = request.form.lists()

@@ -25,12 +25,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One part of a policy: ``key`` as in ``password.min_length``, and its bounds where it is a number."""
+    """One part of a policy: ``key`` as in ``password.min_length``; its bounds where it is a number.
+
+    ``choices``: what it may be, or what its list may hold.
+    """
 
     key: str
     kind: Kind
     least: int = 0
     most: int = 0
+    choices: tuple[str, ...] = ()
 
     @property
     def field(self) -> str:
@@ -40,25 +44,27 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a setting cannot be what was typed. ``params`` are the bounds."""
+    """Why a setting cannot be what was typed. ``params`` are the bounds, ``choices`` what there is."""
 
     key: str
     code: str
     params: Mapping[str, int] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.key}: {_REASONS.get(self.code, self.code).format(**self.params)}"
+        reason = _REASONS.get(self.code, self.code).format(**self.params)
+        return f"{self.key}: {reason}{': ' if self.choices else ''}{', '.join(self.choices)}"
 
 
 _REASONS = {
     "unknown": "there is no such setting",
     "number": "must be a whole number",
     "bounds": "must lie between {least} and {most}",
-    "choice": "is none of those there are",
+    "choice": "must be one of",
     "flag": "must be true or false",
     "words": "at most {most} words, each of at least {least} characters",
     "over_max_age": "must be shorter than password.max_age_days",
-    "proofs": "at least one of those there are, each once",
+    "proofs": "must be at least one, each once, of",
     "country": "must be countries by ISO 3166 such as DE, AT",
     "empty": "needs a phone number or an e-mail address",
     "too_long": "is longer than it can be",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime, time
 from enum import StrEnum
+from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,9 @@ from app.journeys.policy.model import (
     Verdict,
 )
 from app.records.organizations.model import (
+    FIRST,
     PRESETS,
+    SECOND,
     SOLE_FACTOR,
     STANDARD,
     BadPolicy,
@@ -54,6 +57,13 @@ _KINDS = {
 }
 
 
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "lockout.on_failures": tuple(OnFailures),
+    "recovery.first": FIRST,
+    "recovery.second": SECOND,
+}
+
+
 class _Unreadable(Exception):
     """Text that is none of what a setting can be."""
 
@@ -70,7 +80,7 @@ def _settings() -> Iterable[Setting]:
             if "least" in bounds:
                 yield Setting(key, Kind.NUMBER, bounds["least"], bounds["most"])
             else:
-                yield Setting(key, _KINDS[key])
+                yield Setting(key, _KINDS[key], choices=_CHOICES.get(key, ()))
 
 
 SETTINGS = {one.key: one for one in _settings()}
@@ -184,6 +194,11 @@ def hours_by_day(policy: Policy) -> tuple[str, ...]:
     return tuple(_hours(policy.support.openings, day) for day in range(len(_DAYS)))
 
 
+def rows_of_lines(policy: Policy) -> tuple[tuple[str, ...], ...]:
+    """The support contacts as rows: country, phone, note, e-mail."""
+    return tuple((one.country, one.phone, one.note, one.email) for one in policy.support.lines)
+
+
 def joined_hours(by_day: Sequence[str]) -> str:
     """The inverse: one text of what was typed for each day."""
     return "; ".join(f"{name} {hours.strip()}" for name, hours in zip(_DAYS, by_day, strict=True) if hours.strip())
@@ -198,6 +213,19 @@ def joined_lines(rows: Sequence[Sequence[str]]) -> str:
 def _value(policy: Policy, key: str) -> Any:
     part, _, name = key.partition(".")
     return getattr(getattr(policy, part), name) if name else getattr(policy, part)
+
+
+def orders(key: str) -> tuple[str, ...]:
+    """Every list of proofs that may be chosen, the fullest first."""
+    those = SETTINGS[key].choices
+    sizes = range(len(those), 0, -1)
+    return tuple(", ".join(one) for size in sizes for one in permutations(those, size))
+
+
+def merged(old: Policy, new: Policy, typed: Mapping[str, str]) -> dict[str, str]:
+    """What was typed on top of one policy, on top of another: what nobody typed anew follows the other."""
+    was, now = texts(old), texts(new)
+    return {key: now[key] if text.strip() == was.get(key) else text for key, text in typed.items()}
 
 
 def texts(policy: Policy) -> dict[str, str]:
@@ -257,7 +285,8 @@ def edited(base: Policy, typed: Mapping[str, str]) -> Edited:
         else:
             parts["password"], raised = replace(password, min_length=SOLE_FACTOR), True
     if problems:
-        raise NotTaken(*sorted(problems, key=lambda problem: list(SETTINGS).index(problem.key)))
+        places = {key: place for place, key in enumerate(SETTINGS)}
+        raise NotTaken(*sorted(problems, key=lambda problem: places.get(problem.key, len(places))))
     return Edited(replace(base, **parts), raised)
 
 
@@ -265,15 +294,17 @@ def _read_all(typed: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
     values, problems = {}, []
     for key, text in typed.items():
         if key not in SETTINGS:
-            raise NotTaken(*(Problem(one, "unknown") for one in typed if one not in SETTINGS))
+            problems.append(Problem(key, "unknown"))
+            continue
+        choices = SETTINGS[key].choices
         try:
             value = _READ.get(key, _number)(text.strip())
             _try(key, value)
             values[key] = value
         except _Unreadable as error:
-            problems.append(Problem(key, str(error)))
+            problems.append(Problem(key, str(error), choices=choices))
         except BadPolicy as error:
-            problems.append(Problem(key, error.code, error.params))
+            problems.append(Problem(key, error.code, error.params, choices))
     return values, problems
 
 
@@ -300,6 +331,11 @@ def holds_from(text: str, policy: Policy, now: int) -> int:
     return moment
 
 
+def day_of(moment: int, policy: Policy) -> date:
+    """The day of a moment where the organization's support is."""
+    return datetime.fromtimestamp(moment, ZoneInfo(policy.support.time_zone)).date()
+
+
 # ---- versions
 
 
@@ -312,6 +348,11 @@ def book(organization: Organization, versions: Sequence[Version], now: int) -> B
         standing = Standing.HOLDS if one is held else Standing.STAGED if one is staged else Standing.REPLACED
         shown.append(Shown(one, standing, changes(before.policy if before else STANDARD, one.policy)))
     return Book(organization, held.policy if held else STANDARD, staged, tuple(shown), now)
+
+
+def version_of(book: Book, number: int) -> Policy:
+    """The policy of a number; 0 is what held before the first."""
+    return next((one.version.policy for one in book.versions if one.version.number == number), STANDARD)
 
 
 # ---- who could still recover, and sign in

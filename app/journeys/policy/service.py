@@ -79,6 +79,11 @@ class Decided:
     changes: tuple[Change, ...]
     raised: bool
 
+    @property
+    def staged(self) -> bool:
+        """Whether it holds later."""
+        return self.version.holds_from > self.version.made_at
+
 
 class Organizations:
     """Organizations as the operator makes and shows them."""
@@ -284,10 +289,24 @@ class Policies:
             first = tuple(_named(looking, found, tuple(found.stranded)[:named]))
         return replace(found, first=first)
 
-    def stranded(self, organization: Organization, after: Policy) -> Iterator[Stranded]:
-        """Everybody who would be stranded."""
-        with self._means.database.read() as looking:
+    def export(self, visit: Visit, staff: Staff, book: Book, draft: Draft) -> Iterator[Stranded]:
+        """Everybody who would be stranded, to be saved; that it was is written down. Raises NotTaken."""
+        means, organization = self._means, book.organization
+        after = self.edited(book, draft).policy
+        with means.database.read() as looking:
             found = self._preview(looking, organization, after)
+        details: dict[str, object] = {"organization": organization.id, "people": len(found.stranded)}
+        with means.database.begin() as transaction:
+            means.staffing.hold(transaction, staff, Role.ADMINISTRATOR)
+            actor, now = staff.person.user_id, means.clock.now()
+            audit.add(
+                transaction,
+                Record(Event.POLICY_EXPORTED, now, None, actor, "success", "", visit.address, details),
+            )
+        return self._all(found)
+
+    def _all(self, found: Preview) -> Iterator[Stranded]:
+        with self._means.database.read() as looking:
             yield from _named(looking, found, tuple(found.stranded))
 
     def _preview(self, looking: Transaction, organization: Organization, after: Policy) -> Preview:
