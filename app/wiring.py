@@ -47,7 +47,7 @@ from app.journeys.membership.service import Members, MembershipMeans, OwnMembers
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.policy import views as policy_views
-from app.journeys.policy.service import Policies, PolicyMeans
+from app.journeys.policy.service import Policies, PolicyMeans, PolicyNotices
 from app.journeys.recovery import views as recovery_views
 from app.journeys.recovery.service import Recovery, RecoveryMeans
 from app.journeys.recovery_codes import views as recovery_codes_views
@@ -92,6 +92,7 @@ from app.steps.staff import Staffing
 THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
 HASHING_QUEUE = 16
+TELLING = 60.0  # seconds between two looks for policies to come of which people have yet to be told
 SEALING = 5.0  # seconds between two seals: what is newer can be altered unseen
 
 
@@ -655,7 +656,11 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
 
     senders = build_senders(base)
     worker = build_worker(base, senders)
+    means = build_means(base)
+    notices = PolicyNotices(build_policies(base, means, build_steps(base, means)))
+    worker = build_worker(base)
     duties = [
+        threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
         threading.Thread(target=keep, args=(auditing.check, "checking the audit log", 600), name="check"),

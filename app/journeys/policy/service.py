@@ -28,13 +28,14 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Organization, Policy, Profile, Role, Version
+from app.records.organizations.model import Organization, Policy, Profile, Role, Telling, Version
 from app.records.organizations.rules import strictest
 from app.records.people import store as people
-from app.records.people.model import Channel
+from app.records.people.model import Channel, Status
 from app.steps.staff import Staff, Staffing
 
 _LONGEST_NAME = 64
+_TOLD_AT_ONCE = 100  # people in one transaction: SQLite has one writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +340,84 @@ def _named(looking: Transaction, found: Preview, ids: Sequence[int]) -> Iterator
     for row in queries.names(looking, ids):
         name = " ".join(part for part in (row.first_name, row.last_name) if part)
         yield Stranded(row.id, found.stranded[row.id], row.user_id, name)
+
+
+class PolicyNotices:
+    """Tells people, some at a time, that a policy to come would strand them, and what to add until then."""
+
+    def __init__(self, means: PolicyMeans) -> None:
+        self._means = means
+        self._policies = Policies(means)
+
+    def tell(self) -> int:
+        """Queue what there is to tell, for the worker. Returns how many people were told now."""
+        with self._means.database.read() as looking:
+            named = {one.id: one for one in organizations.everyone(looking)}
+            tellings = organizations.to_tell(looking)
+        return sum(self._tell_of(named[telling.organization_id], telling) for telling in tellings)
+
+    def _tell_of(self, organization: Organization, telling: Telling) -> int:
+        told = 0
+        staged = self._policies.book(organization).staged
+        if staged is not None and staged.number == telling.number:
+            found = self._policies.preview(organization, staged.policy, named=0).stranded
+            waiting = [person for person in found if person > telling.told_upto]
+            for start in range(0, len(waiting), _TOLD_AT_ONCE):
+                batch = waiting[start : start + _TOLD_AT_ONCE]
+                count = self._batch(organization, staged, telling, {one: found[one] for one in batch})
+                if count is None:
+                    return told
+                told += count
+                telling = replace(telling, told_upto=batch[-1])
+        with self._means.database.begin() as transaction:
+            organizations.told(transaction, telling, telling.told_upto, self._means.clock.now())
+        return told
+
+    def _batch(
+        self, organization: Organization, staged: Version, telling: Telling, batch: Mapping[int, Verdict]
+    ) -> int | None:
+        """One transaction; None where another worker, or another version, was faster."""
+        told = 0
+        with self._means.database.begin() as transaction:
+            newest = organizations.versions(transaction, organization.id)[0].number
+            if newest != staged.number or not organizations.told(transaction, telling, max(batch)):
+                return None
+            for person_id, verdict in batch.items():
+                told += self._tell(transaction, organization, staged, person_id, verdict, by_sms=telling.by_sms)
+        return told
+
+    def _tell(
+        self,
+        transaction: Transaction,
+        organization: Organization,
+        staged: Version,
+        person_id: int,
+        verdict: Verdict,
+        *,
+        by_sms: bool,
+    ) -> bool:
+        now = self._means.clock.now()
+        person = people.get(transaction, person_id)
+        if person is None or person.status is not Status.ACTIVE:
+            return False
+        contacts = people.usable_contacts(transaction, person_id, now)
+        by_mail = [one for one in contacts if one.channel is Channel.EMAIL]
+        told = self._means.outbox.notify(
+            transaction,
+            contacts=by_mail or (contacts if by_sms else ()),
+            template="notice_policy",
+            variables={
+                "organization": organization.name,
+                "holds_from": staged.holds_from,
+                "losses": list(verdict.losses),
+                "first": list(verdict.first),
+                "second": list(verdict.second),
+                "countries": ", ".join(staged.policy.sms_countries),
+            },
+            language=person.language or self._means.language,
+            now=now,
+        )
+        return bool(told)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,7 @@ class Desk:
 
     def fields(self):
         """What a browser would post of the form that is open."""
+        assert self.browser.page is not None
         text = self.browser.page.text
         form = text[text.index('class="policy"') :]
         form = form[: form.index("</form>")]
@@ -47,6 +48,11 @@ class Desk:
     def post(self, path="/admin/policy", **typed):
         fields = {**self.fields(), **typed}
         return self.browser.post(path, **{name: text for name, text in fields.items() if text is not None})
+
+    @property
+    def text(self) -> str:
+        assert self.browser.page is not None
+        return self.browser.page.text
 
     def versions(self):
         with self.portal.base.database.read() as looking:

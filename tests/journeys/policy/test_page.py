@@ -18,16 +18,15 @@ def audited(portal, event):
 
 
 def test_what_holds_stands_in_the_form_and_every_departure_beside_its_setting(ada):
-    page = ada.browser.page
-    assert page.status_code == 200
+    assert ada.open().status_code == 200
     fields = ada.fields()
     assert (fields["password_min_length"], fields["lockout_on_failures"], fields["based_on"]) == ("12", "retry", "0")
     assert (fields["recovery_first"], fields["support_time_zone"]) == ("app, recovery_code, access_code", "UTC")
     assert "authenticate_user" not in fields
-    assert page.text.count("data-departs=") == 2
+    assert ada.text.count("data-departs=") == 2
     ada.open(start="classic")
     assert ada.fields()["password_classes"] == "3"
-    assert 'data-departs="email-pin"' in ada.browser.page.text
+    assert 'data-departs="email-pin"' in ada.text
 
 
 def test_saving_what_the_page_shows_changes_nothing(ada):
@@ -87,7 +86,7 @@ def test_every_setting_can_be_set_and_is_shown_again(ada):
         SupportLine("", "", "", "help@example.org"),
     )
     ada.browser.get(answer.location)
-    assert 'role="status"' in ada.browser.page.text
+    assert 'role="status"' in ada.text
     shown = ada.fields()
     assert {name: shown[name] for name in typed} == {
         **typed,
@@ -201,7 +200,7 @@ def test_the_other_administrators_are_told_by_e_mail_and_nobody_else(ada):
     portal.deliver()
     letter = portal.mailbox.to("bea@example.org")[-1].text
     assert "ada" in letter
-    assert "/admin/policy" in letter
+    assert "http://localhost" in letter
 
 
 def test_a_day_stages_a_policy_which_can_be_replaced_and_withdrawn(ada):
@@ -210,7 +209,7 @@ def test_a_day_stages_a_policy_which_can_be_replaced_and_withdrawn(ada):
     (staged,) = ada.versions()
     assert staged.holds_from > ada.portal.base.clock.now()
     ada.browser.get(answer.location)
-    assert 'data-staged="1"' in ada.browser.page.text
+    assert 'data-staged="1"' in ada.text
     assert ada.fields()["password_min_length"] == "12"
     ada.open(start="staged")
     assert (ada.fields()["password_min_length"], ada.fields()["holds_from"]) == ("20", "2026-12-24")
@@ -228,7 +227,7 @@ def test_a_day_stages_a_policy_which_can_be_replaced_and_withdrawn(ada):
     )
     assert ada.versions()[0].policy.password.min_length == 12
     ada.open()
-    assert "data-staged" not in ada.browser.page.text
+    assert "data-staged" not in ada.text
     again = ada.browser.post("/admin/policy/withdraw", organization=ada.organization_id, based_on="4")
     assert again.status_code == 409
 
@@ -258,7 +257,7 @@ def test_what_is_not_theirs_is_not_there(ada):
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.SUPPORT])
 def test_it_is_for_administrators_alone(one_portal, role):
     sam = desk(one_portal, "sam", role=role)
-    assert sam.browser.page.status_code == 403
+    assert sam.open().status_code == 403
     for path in ("/admin/policy", "/admin/policy/preview", "/admin/policy/stranded", "/admin/policy/withdraw"):
         sam.browser.page = None
         assert sam.browser.post(path, organization=sam.organization_id, password_min_length="20").status_code == 403
@@ -273,7 +272,7 @@ def test_an_administrator_of_two_organizations_chooses(ada):
         ada_id = transaction.execute(select(store.memberships.c.person_id).order_by("person_id")).first()[0]
         store.join(transaction, ada_id, far.organization_id, Role.ADMINISTRATOR, is_primary=False)
     ada.browser.get("/admin/policy")
-    assert f'value="{ada.organization_id}"' in ada.browser.page.text
+    assert f'value="{ada.organization_id}"' in ada.text
     assert ada.browser.get(f"/admin/policy?organization={far.organization_id}").status_code == 200
     assert ada.post(password_min_length="20").status_code == 303
     assert [len(one.versions()) for one in (ada, far)] == [0, 1]

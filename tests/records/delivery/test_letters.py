@@ -13,6 +13,7 @@ from tests.records.delivery.parts import settings
 
 AT = 1_790_000_000  # 2026-09-21T14:13:20Z
 OF_CONTACTS = ("notice_contact_added", "notice_contact_removed", "notice_contact_default", "notice_your_contact")
+OF_RULES = ("notice_policy", "notice_policy_changed")  # nobody did anything to the reader's account
 NOTICES = (
     "notice_password_changed",
     "notice_frozen",
@@ -27,6 +28,7 @@ NOTICES = (
     "notice_app_disabled",
     "notice_app_enabled",
     "test",
+    *OF_RULES,
     *OF_CONTACTS,
 )
 CHANGES = tuple(
@@ -46,7 +48,19 @@ FULL = {
 BOUND = re.compile(r"@(?P<host>[^ @#]+) #(?P<code>[^ ]+)")
 
 
-_SAID = {"channel": "sms", "destination": "j•••@e•••.org", "usable_from": AT + 604_800, "removed": False}
+_SAID = {
+    "channel": "sms",
+    "destination": "j•••@e•••.org",
+    "usable_from": AT + 604_800,
+    "removed": False,
+    "organization": "Acme",
+    "by": "ada",
+    "holds_from": AT + 604_800,
+    "losses": ["recovery", "sign_in"],
+    "first": ["app", "recovery_codes"],
+    "second": ["phone", "email"],
+    "countries": "DE, AT",
+}
 
 languages = pytest.mark.parametrize("language", i18n.LANGUAGES)
 
@@ -134,7 +148,7 @@ def test_a_notice_by_email_says_when_in_utc_and_holds_no_run_that_looks_like_a_p
     assert not re.search(r"[0-9]{6}", text)
 
 
-@pytest.mark.parametrize("template", [name for name in NOTICES if name != "test"])
+@pytest.mark.parametrize("template", [name for name in NOTICES if name not in {"test", *OF_RULES}])
 def test_a_notice_by_email_says_from_where_what_to_do_and_whom_to_ask(template: str) -> None:
     _, text = notice(template, Channel.EMAIL, **FULL)
     assert "21 September 2026, 14:13 UTC" in text
@@ -144,6 +158,26 @@ def test_a_notice_by_email_says_from_where_what_to_do_and_whom_to_ask(template: 
     assert re.search(rf"\n({re.escape(UNDO)}|https://keyturn.example.org)\n", text)
     for wanted in ("+49 3012 3456 78", "help@example.org", "8 to 18"):
         assert wanted.replace(" ", "") in text.replace(" ", "")
+
+
+def test_the_notice_of_a_policy_to_come_says_until_when_what_is_lost_and_what_to_add() -> None:
+    _, text = notice("notice_policy", Channel.EMAIL, **FULL)
+    for wanted in (
+        "28 September 2026, 14:13 UTC",
+        "no longer recover",
+        "no longer sign in",
+        "an authenticator app, or a page of recovery codes",
+        "a phone number or an e-mail address",
+        "DE, AT",
+        "help@example.org",
+    ):
+        assert wanted in text
+
+
+def test_the_notice_of_changed_rules_names_who_changed_them_and_from_where() -> None:
+    _, text = notice("notice_policy_changed", Channel.EMAIL, **FULL)
+    for wanted in ("ada changed the rules of Acme", "21 September 2026, 14:13 UTC", "203.0.113.7", "28 September 2026"):
+        assert wanted in text
 
 
 def test_support_is_not_mentioned_where_there_is_none() -> None:
