@@ -19,8 +19,9 @@ from flask import Flask, Response, g, jsonify, redirect, render_template, reques
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.foundation.refusals import Code
-from app.journeys.auditing.model import Entry, LogPage, Place
 from app.foundation.web.signed import utc
+from app.journeys.auditing.model import Entry, LogPage
+from app.journeys.auditing.model import Place as LogPlace
 from app.journeys.authenticators.model import (
     Action,
     Activity,
@@ -34,14 +35,13 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
-from app.records.audit.model import Checked, Fault, Tampering
-from app.steps.moments import Moment, moment
-from app.journeys.authenticators.rules import moment
 from app.journeys.directory.model import DAYS, Found, Listed, Look
 from app.journeys.directory.model import Page as ListPage
 from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
+from app.records.audit.model import Checked, Fault, Tampering
 from app.records.organizations.model import Organization, Role
 from app.records.people.model import Status
+from app.steps.moments import Moment, moment
 from app.steps.readiness import Facts, readiness
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -477,7 +477,7 @@ _WHOLE = Checked(_NOW - 9_000, 1_234_567, None)
 
 def _log(status: int = 200, *, errors: Any = None, page: Any = ..., asked: Any = None, **more: str) -> Case:
     utc = datetime.fromtimestamp(_NOW - 9_000, UTC)
-    page = LogPage(_ENTRIES, Place(_NOW, 4_000), utc, _WHOLE, utc) if page is ... else page
+    page = LogPage(_ENTRIES, LogPlace(_NOW, 4_000), utc, _WHOLE, utc) if page is ... else page
     signed = {"user_id": "ada", "idle_in": 900, "role": "administrator"}
     context = {**_SIGNED, "signed": signed, "page": page, "asked": asked or {}, "newest": "", "older": "", **more}
     context |= {"events": _LOG_EVENTS, "outcomes": ("success", "failure"), "errors": errors or {}}
@@ -574,7 +574,9 @@ _PEOPLE_CASES: dict[str, Case] = {
     "person-new-wrong": _of_people(
         "new",
         422,
-        typed=_MISTYPED, organizations=(_HERE, _THERE), errors=_errors(Refused(Code.NOT_AN_EMAIL, "email"), Refused(Code.NOT_A_PHONE, "phone")),
+        typed=_MISTYPED,
+        organizations=(_HERE, _THERE),
+        errors=_errors(Refused(Code.NOT_AN_EMAIL, "email"), Refused(Code.NOT_A_PHONE, "phone")),
     ),
     "person-propose": _of_people("propose", typed="", organization=""),
     "person-propose-missing": _of_people(
