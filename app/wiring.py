@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from flask import Blueprint, Flask
 
+from app.factors.access_code.service import AccessCodes
 from app.factors.password.blocklist import Blocklist
 from app.factors.password.service import Passwords
 from app.factors.pin.service import Pins
@@ -29,6 +30,8 @@ from app.foundation.web import application
 from app.journeys.activation import views as activation_views
 from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
+from app.journeys.approvals import views as approvals_views
+from app.journeys.approvals.service import ApprovalMeans, Approvals, Approving
 from app.journeys.auditing import views as auditing_views
 from app.journeys.auditing.service import Auditing, AuditLog, SealMail, SealMailMeans
 from app.journeys.authenticators import views as authenticators_views
@@ -75,6 +78,7 @@ from app.records.organizations import store as organizations
 from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.app_code import AppCodes
+from app.steps.casework import Casework
 from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.code_set import CodeSets
@@ -122,6 +126,7 @@ class Means:
     pins: Pins
     passwords: Passwords
     codes: RecoveryCodes
+    access: AccessCodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +225,7 @@ def build_means(base: Foundation) -> Means:
             undo=undo,
         ),
         codes=RecoveryCodes(base.hasher, base.keyring, base.chance),
+        access=AccessCodes(base.hasher, base.keyring, base.chance),
     )
 
 
@@ -314,6 +320,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
         saved_codes=SavedCodes(
             database=base.database,
             codes=means.codes,
+            access=means.access,
             tries=means.tries,
             limits=means.limits,
             claims=claims,
@@ -439,6 +446,9 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means), steps.presence))
     app.register_blueprint(recovery_views.blueprint(recovery))
     app.register_blueprint(undo_views.blueprint(undo))
+    approval_means = build_approval_means(base, means, steps)
+    app.register_blueprint(approvals_views.blueprint(Approvals(approval_means), steps.staffing))
+    app.register_blueprint(approvals_views.person_blueprint(Approving(approval_means)))
     authenticators = Authenticators(
         AuthenticatorsMeans(
             database=base.database,
@@ -566,6 +576,32 @@ def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) ->
     )
     app.register_blueprint(membership_views.blueprint(Members(membership), steps.staffing))
     app.register_blueprint(membership_views.own_blueprint(OwnMemberships(membership), steps.presence))
+
+
+def build_approval_means(base: Foundation, means: Means, steps: Steps) -> ApprovalMeans:
+    """What requests of support stand on, for the portal and for the operator's command."""
+    return ApprovalMeans(
+        database=base.database,
+        staffing=steps.staffing,
+        casework=Casework(
+            outbox=means.outbox,
+            undo=means.undo,
+            keyring=base.keyring,
+            chance=base.chance,
+            public_url=base.settings.public_url,
+            language=base.settings.default_language,
+        ),
+        flows=means.flows,
+        limits=means.limits,
+        tries=means.tries,
+        claims=steps.claims,
+        passwords=means.passwords,
+        access=means.access,
+        invitations=steps.invitations,
+        outbox=means.outbox,
+        clock=base.clock,
+        chance=base.chance,
+    )
 
 
 def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], CodesShown | None]:
@@ -709,6 +745,7 @@ __all__ = [
     "Foundation",
     "Means",
     "admit",
+    "build_approval_means",
     "build_auditing",
     "build_foundation",
     "build_means",

@@ -17,7 +17,12 @@ from werkzeug.wrappers import Request
 from app.foundation.clock import Clock
 from app.foundation.secretbox import Keyring, MasterKey
 from app.foundation.sql import Database
-from app.records.cases.model import Kind
+from app.records.cases import rules
+from app.records.cases import store as cases
+from app.records.cases.model import Action, Kind, RequestState
+from app.records.cases.model import Request as SupportRequest
+from app.records.people import store as people
+from app.wiring import build_approval_means, build_steps
 from tests.hands import HandClock, SeededChance
 from tests.portal import Browser, Portal, opened
 
@@ -31,6 +36,7 @@ class Guard(StrEnum):
 
     PUBLIC = "public"  # open to everybody
     LINK = "link"  # the token of a mailed link
+    CODE = "code"  # words from a message, which lead on to a step
     STEP = "step"  # a flow of this browser's own stands at this step
     SESSION = "session"  # somebody is signed in
     SUPPORT = "support"  # an agent or administrator, with two factors
@@ -249,6 +255,34 @@ DOORS = (
     _door("/admin/policy/preview", "GET POST", Guard.ADMINISTRATOR, "password_min_length"),
     _door("/admin/policy/stranded", "GET POST", Guard.ADMINISTRATOR, "password_min_length"),
     _door("/admin/policy/withdraw", "GET POST", Guard.ADMINISTRATOR),
+    _door("/approve", "GET POST", Guard.CODE, "code"),
+    _door("/approve/decide", "GET POST", Guard.STEP, "decision", stand="approve/decide"),
+    _door("/approve/done", "GET", Guard.STEP, stand="approve/done"),
+    _door("/approve/cancel/<token>", "GET POST", Guard.LINK, example=f"/approve/cancel/{'x' * 43}"),
+    _door("/approve/cancelled", "GET", Guard.PUBLIC),
+    *(
+        _door(
+            f"/support/people/<user_id>/{action}",
+            "GET POST",
+            Guard.SUPPORT,
+            "do",
+            "request",
+            "reason",
+            "contact",
+            "app",
+            "address",
+            example=f"/support/people/jane/{action}",
+        )
+        for action in Action
+    ),
+    _door("/support/approvals", "GET", Guard.SUPPORT),
+    _door(
+        "/support/approvals/<request_id>",
+        "GET POST",
+        Guard.SUPPORT,
+        "decision",
+        example=f"/support/approvals/{'0' * 32}",
+    ),
     _door("/healthz", "GET", Guard.PUBLIC),
     _door("/readyz", "GET", Guard.OPERATORS),
     _door("/metrics", "GET", Guard.OPERATORS),
@@ -322,6 +356,8 @@ def stand_at(
         guest_to(portal, browser, state)
     elif name == "undo":
         _undo_to(portal, browser, state)
+    elif name == "approve":
+        _approve_to(portal, browser, state)
     elif state == "token":
         browser.recover_to_token(user_id)
     elif state == "pin":
@@ -368,6 +404,37 @@ def _undo_to(portal: Portal, browser: Browser, state: str) -> None:
         browser.get("/undo/decide")
     if state == "done":
         assert browser.post("/undo/decide", decision="keep").location == "/undo/done"
+
+
+def _approve_to(portal: Portal, browser: Browser, state: str) -> None:
+    """Ask somebody of one's own for an approval, at a phone."""
+    person = portal.add(f"asked-{portal.base.chance.name()[:8]}", phone=PHONE)
+    now = portal.base.clock.now()
+    means = build_approval_means(portal.base, portal.means, build_steps(portal.base, portal.means))
+    with portal.base.database.begin() as transaction:
+        contact = people.contacts_of(transaction, person.id)[0]
+        needed = rules.needs(Action.UNLOCK, reachable=True)
+        asked = SupportRequest(
+            id=portal.base.chance.name(),
+            person_id=person.id,
+            organization_id=person.home_organization,
+            action=Action.UNLOCK,
+            target="",
+            reason="Asked for by a test",
+            state=RequestState.ASKED,
+            needs=needed,
+            asked_by=person.id,
+            asked_at=now,
+            expires_at=now,
+            contact_id=contact.id,
+        )
+        request, words = means.casework.new_code(rules.begun(asked, now))
+        cases.add_request(transaction, request)
+    browser.get("/approve")
+    assert browser.post("/approve", code=words).location == "/approve/decide"
+    browser.get("/approve/decide")
+    if state == "done":
+        assert browser.post("/approve/decide", decision="approve").location == "/approve/done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,16 @@ def test_a_mailed_links_door_opens_to_its_token_alone(house, door):
     assert browser.get("/authenticators").location == "/sign-in"
 
 
+@pytest.mark.parametrize("door", own(Guard.CODE), ids=ids)
+def test_a_door_for_words_from_a_message_leads_nowhere_without_them(house, door):
+    browser = house.browser()
+    assert browser.get(door.path).status_code == 200
+    for typed in ("", "x", "acorn-amber-anchor-apple-apron-arrow"):
+        answer = browser.post(door.path, code=typed)
+        assert (answer.status_code, answer.location) == (422, None)
+    assert browser.post(door.path, token=False, code="x").status_code == 400
+
+
 @pytest.mark.parametrize("door", own(Guard.DEMO), ids=ids)
 def test_the_demos_doors_are_the_demos_and_this_machines_alone(house, demo, door):
     for method in sorted(door.methods):

@@ -29,6 +29,7 @@ from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import LANE, door_of
 
 PIN = "pin"  # the name of this proof, and of the state in which it is due
+NOT_TO = "not_to"  # the note of a flow whose PIN must not go to one contact: its id
 _SUSPICIOUS_FAILURES = 5
 _T = TypeVar("_T")
 Contacts = Callable[[Transaction, Person, Flow, int], tuple[Contact, ...]]
@@ -330,7 +331,7 @@ def recovery_contacts(tries: Tries) -> Contacts:
     """Where a recovery PIN may go, the first choice first as the policy orders them: phones, then mailboxes by default.
 
     With so many failed codes in a day, or by a mailed link, a mailbox alone gets no PIN where there is a phone that
-    may get one (security rule 2).
+    may get one (security rule 2). After a temporary access code none goes where its request was approved (rule 4).
     """
 
     def contacts(transaction: Transaction, person: Person, flow: Flow, now: int) -> tuple[Contact, ...]:
@@ -339,8 +340,9 @@ def recovery_contacts(tries: Tries) -> Contacts:
         phones = tuple(contact for contact in usable if contact.channel is Channel.SMS)
         suspicious = tries.failures_today(transaction, person.id, Factor.APP) >= _SUSPICIOUS_FAILURES
         if phones and (suspicious or flow.notes.get(LANE)):
-            return phones
-        return usable
+            usable = phones
+        barred = people.contact(transaction, flow.notes[NOT_TO]) if NOT_TO in flow.notes else None
+        return tuple(one for one in usable if barred is None or not one.same_place(barred))
 
     return contacts
 

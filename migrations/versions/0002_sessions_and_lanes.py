@@ -69,6 +69,24 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_policy_notices_organization_id_organizations')),
     sa.PrimaryKeyConstraint('organization_id', 'number', name=op.f('pk_policy_notices'))
     )
+    op.create_table('access_codes',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('stamp', sa.String(length=32), nullable=False),
+    sa.Column('salt', sa.String(length=128), nullable=False),
+    sa.Column('digest_key', sa.String(length=32), nullable=False),
+    sa.Column('digest', sa.String(length=64), nullable=False),
+    sa.Column('not_to', sa.String(length=32), nullable=False),
+    sa.Column('made_at', sa.BigInteger(), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.Column('used_at', sa.BigInteger(), nullable=True),
+    sa.Column('voided_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_access_codes_person_id_people')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_codes'))
+    )
+    with op.batch_alter_table('access_codes', schema=None) as batch_op:
+        batch_op.create_index('ix_access_codes_person_id', ['person_id'], unique=False)
+
     op.create_table('disputes',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('person_id', sa.Integer(), nullable=False),
@@ -140,6 +158,40 @@ def upgrade() -> None:
         batch_op.create_index('ix_sessions_created_at', ['created_at'], unique=False)
         batch_op.create_index('ix_sessions_person_id', ['person_id'], unique=False)
 
+    op.create_table('support_requests',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('organization_id', sa.String(length=36), nullable=False),
+    sa.Column('action', sa.String(length=24), nullable=False),
+    sa.Column('target', sa.String(length=32), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('needs_approval', sa.Boolean(), nullable=False),
+    sa.Column('needs_second', sa.Boolean(), nullable=False),
+    sa.Column('needs_waiting', sa.Integer(), nullable=False),
+    sa.Column('asked_by', sa.Integer(), nullable=False),
+    sa.Column('asked_at', sa.BigInteger(), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.Column('contact_id', sa.String(length=32), nullable=False),
+    sa.Column('finder', sa.String(length=64), nullable=False),
+    sa.Column('digest', sa.String(length=64), nullable=False),
+    sa.Column('tries', sa.Integer(), nullable=False),
+    sa.Column('approved_at', sa.BigInteger(), nullable=True),
+    sa.Column('second_by', sa.Integer(), nullable=True),
+    sa.Column('confirmed_at', sa.BigInteger(), nullable=True),
+    sa.Column('ready_at', sa.BigInteger(), nullable=True),
+    sa.Column('ended_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['asked_by'], ['people.id'], name=op.f('fk_support_requests_asked_by_people')),
+    sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_support_requests_organization_id_organizations')),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_support_requests_person_id_people')),
+    sa.ForeignKeyConstraint(['second_by'], ['people.id'], name=op.f('fk_support_requests_second_by_people')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_support_requests'))
+    )
+    with op.batch_alter_table('support_requests', schema=None) as batch_op:
+        batch_op.create_index('ix_support_requests_finder', ['finder'], unique=False)
+        batch_op.create_index('ix_support_requests_organization_id', ['organization_id', 'state'], unique=False)
+        batch_op.create_index('ix_support_requests_person_id', ['person_id'], unique=False)
+
     op.create_table('undo_links',
     sa.Column('id', sa.String(length=64), nullable=False),
     sa.Column('person_id', sa.Integer(), nullable=False),
@@ -176,6 +228,16 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['set_id'], ['recovery_code_sets.id'], name=op.f('fk_recovery_codes_set_id_recovery_code_sets')),
     sa.PrimaryKeyConstraint('set_id', 'digest', name=op.f('pk_recovery_codes'))
     )
+    op.create_table('support_cancel_links',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('request_id', sa.String(length=32), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['request_id'], ['support_requests.id'], name=op.f('fk_support_cancel_links_request_id_support_requests')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_support_cancel_links'))
+    )
+    with op.batch_alter_table('support_cancel_links', schema=None) as batch_op:
+        batch_op.create_index('ix_support_cancel_links_expires_at', ['expires_at'], unique=False)
+
     op.create_table('totp_off_periods',
     sa.Column('app_id', sa.String(length=32), nullable=False),
     sa.Column('on_at', sa.BigInteger(), nullable=False),

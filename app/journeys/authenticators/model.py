@@ -100,12 +100,21 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What support was asked to do and has not done; ``due``: the person's own word is what is missing."""
+
+    action: str
+    due: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
-    """One page of the history, newest first."""
+    """One page of the history, newest first, and on the first what is under way."""
 
     happenings: tuple[Happening, ...]
     page: int
     more: bool
+    pending: tuple[Pending, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from app.journeys.authenticators.model import (
     Membership,
     Overview,
     PasswordPage,
+    Pending,
     Profile,
     Row,
     SavedCodes,
@@ -32,6 +33,8 @@ from app.records.attempts.model import Door, Factor
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
+from app.records.cases import store as cases
+from app.records.cases.model import RequestState
 from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
 from app.records.organizations.model import RecoveryPolicy
@@ -55,7 +58,7 @@ _MOST_KNOWN = 50  # known browsers that the list shows
 _SHORT = 16  # hexadecimal digits that name a known browser among a person's own
 _THINGS = {"app": "app", "recovery_codes": "recovery_codes", "sms": "phone", "email": "email"}  # by the kind of a row
 # of an event's details what its sentence needs; the rest is for support
-_TOLD = ("journey", "channel", "level", "factor", "sessions", "organization")
+_TOLD = ("journey", "channel", "level", "factor", "sessions", "organization", "action", "why")
 
 SavedCodesOf = Callable[[Transaction, int], SavedCodes | None]
 
@@ -278,7 +281,10 @@ class Authenticators:
         """A page of somebody's own history, from 1. Beyond its end it is empty."""
         with self._means.database.read() as looking:
             found = audit.of_person(looking, present.person.id, PAGE + 1, skip=(page - 1) * PAGE)
-        return Activity(tuple(_happening(one, present) for one in found[:PAGE]), page, len(found) > PAGE)
+            asked = cases.living_requests(looking, present.person.id, present.now) if page == 1 else ()
+        by_words = (RequestState.ASKED, RequestState.CONFIRMING)
+        pending = tuple(Pending(one.action.value, one.state in by_words) for one in asked)
+        return Activity(tuple(_happening(one, present) for one in found[:PAGE]), page, len(found) > PAGE, pending)
 
 
 class OwnSessions:

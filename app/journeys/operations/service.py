@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from app.factors.access_code import store as access_codes
 from app.factors.totp import store as totp
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Ephemeral
@@ -37,6 +38,7 @@ class Housekeeping:
         now = self._clock.now()
         with self._database.begin() as transaction:
             gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
+            gone += access_codes.forget(transaction, now - _KEPT)
             gone += lanes.forget(transaction, now) + sessions.forget(transaction, now)
             gone += invitations.forget(transaction, now - _INVITATIONS_KEPT)
             gone += people.forget_pending(transaction, now) + cases.forget(transaction, now)

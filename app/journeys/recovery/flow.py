@@ -3,7 +3,7 @@
     token → pin → password → done
              └──→ closed, after the fifth wrong PIN
 
-In ``token`` a saved code is good as well as one of an app; their pages stand side by side.
+In ``token`` a saved code or a temporary access code is good as well as one of an app; their pages stand side by side.
 "Alternative Authentication" chooses where the PIN goes; it is data inside the state ``pin`` and completes nothing.
 """
 
@@ -13,8 +13,9 @@ from app.records.flows.model import Course
 
 APP = "app"  # the names of the proofs
 RECOVERY_CODE = "recovery_code"
+ACCESS_CODE = "access_code"
 PIN = "pin"
-_FIRST = frozenset({APP, RECOVERY_CODE})  # either of them is the first
+_FIRST = frozenset({APP, RECOVERY_CODE, ACCESS_CODE})  # any of them is the first
 
 
 class State(StrEnum):

@@ -4,11 +4,12 @@ Each method is one use case. They take the flow's cookie and return the next one
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
+from app.factors.access_code.model import LENGTH as TEMPORARY
 from app.factors.password.model import Owed
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
@@ -35,14 +36,14 @@ from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, named, own_record
 from app.steps.lane_link import LaneLinks
 from app.steps.new_password import NewPassword
-from app.steps.pin import PinMeans, PinStep, recovery_contacts
-from app.steps.saved_code import SavedCodes
+from app.steps.pin import NOT_TO, PinMeans, PinStep, recovery_contacts
+from app.steps.saved_code import SavedCodes, SavedProof
 
 log = structlog.get_logger()
 
 _SIGN_IN = "sign_in"
 _CODES_LEFT = "codes_left"  # a note, where a saved code was used
-_FirstPin = Callable[[Transaction, Person], dict[str, Any]]
+_FirstPin = Callable[[Transaction, Person, str], dict[str, Any]]  # the last: a contact that it does not go to
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Recovery:
                 flow,
                 Door.RECOVERY,
                 code,
-                lambda transaction, person, _: first_pin(transaction, person),
+                lambda transaction, person, _: first_pin(transaction, person, ""),
                 taken=allowed(FirstProof.APP),
             )
             return notes, Proof(APP, now)
@@ -149,19 +150,23 @@ class Recovery:
         return self._first(visit, cookie, sign_in_cookie, prove)
 
     def prove_code(self, visit: Visit, cookie: str | None, sign_in_cookie: str | None, typed: str) -> str:
-        """Judge a saved code; if right, it is spent and the PIN queued. Returns the flow's new cookie."""
-        code = self._saved_codes.shape(typed)
+        """Judge a saved code or a temporary access code; if right, it is spent and the PIN queued.
+
+        The PIN after an access code never goes to the contact where its request was approved (security rule 4).
+        Returns the flow's new cookie.
+        """
+        code = self._saved_codes.recovery_shape(typed)
 
         def prove(flow: Flow, first_pin: _FirstPin) -> tuple[dict[str, Any], Proof]:
-            notes, proof = self._saved_codes.prove(
-                visit,
-                flow,
-                Door.RECOVERY,
-                Use.RECOVERY,
-                code,
-                lambda transaction, person, _: first_pin(transaction, person),
-                taken=allowed(FirstProof.RECOVERY_CODE),
-            )
+            def then(transaction: Transaction, person: Person, proof: SavedProof) -> dict[str, Any]:
+                return first_pin(transaction, person, proof.not_to)
+
+            if len(code) == TEMPORARY:
+                taken = allowed(FirstProof.ACCESS_CODE)
+                notes, proof = self._saved_codes.prove_temporary(visit, flow, Door.RECOVERY, code, then, taken)
+                return notes, Proof(proof.factor, proof.at)
+            taken = allowed(FirstProof.RECOVERY_CODE)
+            notes, proof = self._saved_codes.prove(visit, flow, Door.RECOVERY, Use.RECOVERY, code, then, taken=taken)
             return {**notes, _CODES_LEFT: proof.left}, Proof(proof.factor, proof.at)
 
         return self._first(visit, cookie, sign_in_cookie, prove)
@@ -180,9 +185,11 @@ class Recovery:
         else:
             held = self._at(cookie, State.TOKEN)
 
-        def first_pin(transaction: Transaction, person: Person) -> dict[str, Any]:
+        def first_pin(transaction: Transaction, person: Person, not_to: str) -> dict[str, Any]:
             flag_stranded(transaction, visit, held.flow, person, self._clock.now())
-            return self._pins.first(transaction, visit, held.flow, person)
+            kept = {NOT_TO: not_to} if not_to else {}
+            flow = replace(held.flow, notes={**held.flow.notes, **kept})
+            return {**self._pins.first(transaction, visit, flow, person), **kept}
 
         notes, proof = prove(held.flow, first_pin)
         advanced = self._flows.advance(held, state=State.PIN, proof=proof, **notes)

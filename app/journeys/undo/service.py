@@ -27,15 +27,13 @@ from app.records.cases import store as cases
 from app.records.cases.model import AGAIN, LINK_LIFE, Dispute, DisputeState, Kind, UndoLink
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
-from app.records.flows import store as grants
 from app.records.flows.model import Flow, Held, Proof
 from app.records.flows.service import Flows
-from app.records.lanes import store as lanes
 from app.records.people import store as people
 from app.records.people.model import Contact, Person, Status
-from app.records.sessions import store as sessions
 from app.steps.app_code import AppCodes, Counting
 from app.steps.claim import Claims, own_record
+from app.steps.freezing import freeze
 from app.steps.saved_code import CountingSet, SavedCodes, SavedProof
 
 
@@ -123,15 +121,12 @@ class Undo:
         audit.add(transaction, _record(Event.USER_FROZEN, person, visit, now, "again", {"kind": link.kind.value}))
 
     def _freeze(self, transaction: Transaction, visit: Visit, link: UndoLink, person: Person, now: int) -> None:
-        if not people.freeze(transaction, person.id, person.stamp):
-            raise _OvertakenError
-        ended = sessions.end_all(transaction, person.id)
-        lanes.revoke(transaction, person.id, now)
-        grants.revoke_others(transaction, person.id, now)
         again = cases.resolved_since(transaction, person.id, now - AGAIN)
         state = DisputeState.SUPPORT if again else DisputeState.OPEN
-        name = self._means.chance.name()
-        cases.add(transaction, Dispute(name, person.id, link.kind, link.changed_at, state, now))
+        dispute = Dispute(self._means.chance.name(), person.id, link.kind, link.changed_at, state, now)
+        ended = freeze(transaction, dispute, person.stamp)
+        if ended is None:
+            raise _OvertakenError
         undo = self._means.links.issue(transaction, person.id, link.kind, now, changed_at=link.changed_at)
         told = self._tell(transaction, visit, person, "notice_frozen", undo, now, opened_at=now)
         details: dict[str, object] = {

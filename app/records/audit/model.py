@@ -24,6 +24,8 @@ class Event(StrEnum):
     CODE_FAIL = "authn_recovery_code_fail"
     CODE_REUSE = "authn_recovery_code_reuse"
     CODES_MADE = "recovery_codes_created"
+    ACCESS_CODE_OK = "authn_access_code_success"
+    ACCESS_CODE_FAIL = "authn_access_code_fail"
     LINK_SENT = "authn_lane_link_sent"
     LINK_OPENED = "authn_lane_link_opened"
     PIN_SENT = "authn_pin_sent"
@@ -68,6 +70,14 @@ class Event(StrEnum):
     MEMBERSHIP_DECLINED = "membership_declined"
     MEMBERSHIP_ENDED = "membership_ended"
     PEOPLE_EXPORTED = "sensitive_read"
+    SUPPORT_ASKED = "support_asked"
+    SUPPORT_CODE_FAIL = "support_approval_code_fail"
+    SUPPORT_APPROVED = "support_approved"
+    SUPPORT_CONFIRMED = "support_confirmed"
+    SUPPORT_REFUSED = "support_refused"
+    SUPPORT_CANCELLED = "support_cancelled"
+    SUPPORT_WITHDRAWN = "support_withdrawn"
+    SUPPORT_DONE = "support_done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,12 @@ def find(transaction: Transaction, name: str) -> Organization | None:
     return _organization(row) if row else None
 
 
+def get(transaction: Transaction, organization_id: str) -> Organization | None:
+    """The organization of an id."""
+    row = transaction.execute(select(organizations).where(organizations.c.id == organization_id)).first()
+    return _organization(row) if row else None
+
+
 def add(transaction: Transaction, organization: Organization) -> None:
     """Insert an organization."""
     transaction.execute(

@@ -124,6 +124,10 @@ class Contact:
         """Whether a recovery PIN or a notice may go there (NIST SP 800-63B-4 sec. 4.2.1.2, security rule 6)."""
         return self.confirmed_at is not None and self.removed_at is None and self.usable_from <= now
 
+    def same_place(self, other: "Contact") -> bool:
+        """Whether what goes to the one arrives at the other: one number or mailbox, however it was filed."""
+        return self.channel is other.channel and self.address.lower() == other.address.lower()
+
     @property
     def masked(self) -> str:
         """What a page may show of it (ASVS 14.2.6): the last two digits, or first letters and the ending."""

@@ -253,6 +253,12 @@ def forget_pending(transaction: Transaction, now: int) -> int:
     return int(transaction.execute(update(contacts).where(*where).values(**_FORGOTTEN, removed_at=now)).rowcount)
 
 
+def keep_pending(transaction: Transaction, contact_id: str, until: int) -> bool:
+    """Give a pending contact until then to be confirmed. False where it was confirmed, forgotten or removed."""
+    there = (contacts.c.id == contact_id, contacts.c.removed_at.is_(None), *_PENDING)
+    return transaction.execute(update(contacts).where(*there).values(pending_until=until)).rowcount == 1
+
+
 def confirm_filed(transaction: Transaction, contact_id: str, person_id: int, now: int) -> bool:
     """A contact of somebody who activates their account counts at once; False where it did so already."""
     waiting = (contacts.c.id == contact_id, contacts.c.person_id == person_id, contacts.c.confirmed_at.is_(None))

@@ -1,0 +1,92 @@
+"""Each action walked from the question to the deed."""
+
+from app.factors.totp import store as apps
+from app.records.attempts.model import Factor
+from app.records.people import store as people
+from app.records.people.model import Channel, Status
+from tests.journeys import behind
+from tests.journeys.approvals.conftest import DAY, EMAIL, PHONE, REASON
+
+
+def test_an_unlock_takes_the_persons_approval_alone(desk):
+    desk.lock()
+    desk.asked("unlock")
+    assert desk.state == "asked"
+    browser = desk.open(desk.words())
+    page = browser.get("/approve/decide").text
+    for shown in ("Sam Doe", "default", "Unlock the account", REASON, "If they called you, stop."):
+        assert shown in page
+    assert browser.post("/approve/decide", decision="approve").location == "/approve/done"
+    assert desk.state == "granted"
+    assert desk.do("carry-out").status_code == 303
+    assert desk.state == "done"
+    with desk.portal.base.database.read() as looking:
+        assert not desk.portal.means.tries.standing(looking, desk.jane.id, Factor.PASSWORD).locked(desk.now)
+
+
+def test_a_removal_of_an_app_takes_approval_second_agent_and_a_day(desk):
+    desk.asked("remove-app", app=desk.app())
+    desk.decide(desk.words())
+    assert desk.state == "second"
+    listed = desk.agent("tess").get("/support/approvals").text
+    assert desk.request.id in listed
+    assert desk.review().status_code == 303
+    assert desk.do("carry-out").status_code == 409
+    desk.later(DAY - 120)
+    assert desk.do("carry-out").status_code == 409
+    desk.later(120)
+    assert desk.do("carry-out").status_code == 303
+    with desk.portal.base.database.read() as looking:
+        assert apps.of_person(looking, desk.jane.id) == ()
+
+
+def test_an_access_code_stands_in_for_the_app_and_its_pin_goes_to_another_contact(desk):
+    desk.granted("access-code")
+    assert desk.do("carry-out").status_code == 303
+    code = desk.access_code()
+    browser = desk.portal.browser()
+    browser.recover_to_pin_by_code("jane", code)
+    desk.portal.deliver()
+    answer = browser.post("/recovery/pin", pin=behind.pins_by_sms(desk.portal, PHONE)[-1])
+    assert answer.location == "/recovery/password", answer.text
+    browser.get("/recovery/password")
+    new = "a fine new passphrase"
+    assert browser.post("/recovery/password", new_password=new, confirm_password=new).location == "/recovery/done"
+
+
+def test_a_contact_takes_approval_second_agent_a_day_a_code_and_a_week(desk):
+    desk.granted("contact", address="+49 170 999 99 99")
+    assert desk.do("carry-out").status_code == 303
+    assert desk.state == "confirming"
+    browser = desk.open(desk.words("+491709999999"))
+    assert "Is this contact yours?" in browser.get("/approve/decide").text
+    assert browser.post("/approve/decide", decision="approve").location == "/approve/done"
+    assert desk.state == "done"
+    with desk.portal.base.database.read() as looking:
+        new = next(one for one in people.contacts_of(looking, desk.jane.id) if one.address == "+491709999999")
+    assert (new.channel, new.confirmed_at, new.usable_from) == (Channel.SMS, desk.now, desk.now + 7 * DAY)
+
+
+def test_a_freezing_takes_effect_at_once_and_the_person_is_told(desk):
+    own = desk.portal.browser()
+    own.sign_in(desk.portal, "jane")
+    assert desk.ask("freeze").status_code == 303
+    with desk.portal.base.database.read() as looking:
+        person = people.get(looking, desk.jane.id)
+    assert person is not None
+    assert person.status is Status.FROZEN
+    assert own.get("/authenticators").location == "/sign-in"
+    for to in (PHONE, EMAIL):
+        assert "freeze your account" in desk.texts(to)[-1]
+
+
+def test_an_activation_link_is_sent_again_once_a_second_agent_agrees(desk):
+    guest = desk.portal.invite("nina", phone="+491700000077", email="nina@example.org")
+    desk.jane = guest.person
+    assert desk.ask("resend-activation", user_id="nina").status_code == 303
+    assert desk.state == "second"
+    assert desk.review().status_code == 303
+    before = len(desk.texts("nina@example.org"))
+    path = "/support/people/nina/resend-activation"
+    assert desk.agent("sam").post(path, do="carry-out", request=desk.request.id).status_code == 303
+    assert any("/activate/" in text for text in desk.texts("nina@example.org")[before:])
