@@ -986,6 +986,9 @@ class Gallery:
             return Response((ROOT / "static" / name).read_bytes(), mimetype=mimetypes.guess_type(name)[0])
 
         @app.get("/recovery/pin/status")
+        @app.get("/sign-in/pin/status")
+        @app.get("/rehearsal/pin/status")
+        @app.get("/authenticators/phone/new/confirm/pin/status")
         def status() -> Response:
             self.asked += 1
             asking = CASES[(request.referrer or "").rpartition("/")[2]].context["pin"]

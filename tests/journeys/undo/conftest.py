@@ -10,7 +10,7 @@ from app.factors.totp.model import App, AppState
 from app.foundation.visit import Visit
 from app.journeys.administration.service import Administration
 from app.records.audit.model import Event
-from app.records.organizations.model import STANDARD
+from app.records.organizations.model import PasswordPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.steps.change import Changes
@@ -53,7 +53,7 @@ class Case:
             record = means.passwords.find(looking, person.id)
             history = means.passwords.history(looking, person.id)
         prepared = means.passwords.prepare(
-            STANDARD, person, candidate=password, confirm=password, words=[], record=record, history=history
+            PasswordPolicy(), person, candidate=password, confirm=password, words=[], record=record, history=history
         )
         with self.portal.base.database.begin() as transaction:
             means.passwords.set_new(
