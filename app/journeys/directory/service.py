@@ -109,10 +109,8 @@ class Directory:
                 "prefix": look.prefix,
             }
             actor = staff.person.user_id
-            audit.add(
-                transaction,
-                Record(Event.PEOPLE_EXPORTED, now, None, actor, "success", address=visit.address, details=details),
-            )
+            record = Record(Event.PEOPLE_EXPORTED, now, None, actor, "success", address=visit.address, details=details)
+            audit.add(transaction, replace(record, organization_id=look.organization.id))
         return self._lines(look, now)
 
     def _lines(self, look: Look, now: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ its administrators alone; here only their membership is. Each change is told to 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.factors.totp import store as apps
 from app.factors.totp.model import App, AppState
@@ -248,7 +248,8 @@ class Members:
             if rises:
                 self._tell_administrators(transaction, visit, held.organization, person, new, now)
             details: dict[str, object] = {**variables, "before": old.value, "told": told}
-            audit.add(transaction, _record(Event.ROLE_CHANGED, visit, staff, person, now, details))
+            record = _record(Event.ROLE_CHANGED, visit, staff, person, now, details)
+            audit.add(transaction, replace(record, organization_id=held.organization.id))
 
         return self._change(visit, session, user_id, change)
 
@@ -267,7 +268,8 @@ class Members:
             variables = {"organization": held.organization.name}
             told = self._tell(transaction, visit, person, "notice_membership_ended", variables, now)
             details: dict[str, object] = {**variables, "role": held.role.value, "told": told}
-            audit.add(transaction, _record(Event.MEMBERSHIP_ENDED, visit, staff, person, now, details))
+            record = _record(Event.MEMBERSHIP_ENDED, visit, staff, person, now, details)
+            audit.add(transaction, replace(record, organization_id=held.organization.id))
 
         return self._change(visit, session, user_id, change)
 
@@ -286,7 +288,8 @@ class Members:
             now = means.clock.now()
             # of nobody in particular: who reads this organization's log must not learn whether there is such a person
             details: dict[str, object] = {"organization": organization.name, "user_id": canonical}
-            audit.add(transaction, _record(Event.MEMBERSHIP_PROPOSED, visit, staff, None, now, details))
+            record = _record(Event.MEMBERSHIP_PROPOSED, visit, staff, None, now, details)
+            audit.add(transaction, replace(record, organization_id=organization.id))
             person = people.find(transaction, canonical)
             if person is None or person.status is not Status.ACTIVE:
                 return

@@ -103,7 +103,8 @@ class Organizations:
             if not organizations.add_if_free(transaction, made):
                 raise NotDone(f"there is an organization {name!r} already; nothing was changed")
             details: dict[str, object] = {"organization": made.id, "name": name}
-            audit.add(transaction, Record(Event.ORGANIZATION_CREATED, now, None, OPERATOR, "success", details=details))
+            record = Record(Event.ORGANIZATION_CREATED, now, None, OPERATOR, "success", details=details)
+            audit.add(transaction, replace(record, organization_id=made.id))
         return made
 
     def everyone(self) -> tuple[tuple[Organization, Policy, int], ...]:
@@ -246,10 +247,8 @@ class Policies:
             "withdrawn": book.staged.number if book.staged else None,
         }
         address = visit.address if visit else ""
-        audit.add(
-            transaction,
-            Record(Event.POLICY_CHANGED, book.now, None, version.made_by, "success", "", address, details),
-        )
+        record = Record(Event.POLICY_CHANGED, book.now, None, version.made_by, "success", "", address, details)
+        audit.add(transaction, replace(record, organization_id=version.organization_id))
 
     def _tell(
         self,
@@ -300,10 +299,8 @@ class Policies:
         with means.database.begin() as transaction:
             means.staffing.hold(transaction, staff, Role.ADMINISTRATOR)
             actor, now = staff.person.user_id, means.clock.now()
-            audit.add(
-                transaction,
-                Record(Event.POLICY_EXPORTED, now, None, actor, "success", "", visit.address, details),
-            )
+            record = Record(Event.POLICY_EXPORTED, now, None, actor, "success", "", visit.address, details)
+            audit.add(transaction, replace(record, organization_id=organization.id))
         return self._all(found)
 
     def _all(self, found: Preview) -> Iterator[Stranded]:

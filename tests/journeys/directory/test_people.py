@@ -320,7 +320,10 @@ def test_a_list_is_saved_as_a_whole_and_that_it_was_is_written_down(portal):
     assert set(rows[0]) == {"user_id", "first_name", "last_name", "status", "role", "made", "why"}
     with portal.base.database.read() as looking:
         (row,) = looking.execute(audit.events.select().where(audit.events.c.event == Event.PEOPLE_EXPORTED.value)).all()
+        ada = people.find(looking, "ada")
     assert (row.actor, row.person_id, row.address) == ("ada", None, "192.0.2.10")
+    assert ada
+    assert row.organization_id == ada.home_organization
     assert '"list": "never-activated"' in row.details
     assert [row["user_id"] for row in export(browser, list="locked")] == []
 

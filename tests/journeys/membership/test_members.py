@@ -113,6 +113,8 @@ def test_whose_home_is_another_organization_keeps_their_account_but_not_their_me
     assert status_of(two, "guest") is Status.ACTIVE
     answer = act(browser, "guest", "remove", organization=two.here.id)
     assert (answer.status_code, answer.location) == (303, f"{ADMIN}?done=removed")
+    (ended,) = events(two, "guest", Event.MEMBERSHIP_ENDED)
+    assert ended.organization_id == two.here.id  # where it was done, and not where the person is at home
     assert (role_of(two, "guest"), role_of(two, "guest", two.other)) == (None, Role.MEMBER)
     assert two.told("guest") == ["You are no longer a member of default"]
     assert browser.get(f"{ADMIN}/guest").status_code == 404
@@ -261,6 +263,7 @@ def test_who_becomes_staff_is_told_on_every_channel_and_so_is_every_administrato
     assert not two.told("eve") + two.told("sam") + two.told("far")
     (changed,) = events(two, "jane", Event.ROLE_CHANGED)
     assert (changed.actor, changed.details["before"], changed.details["role"]) == ("ada", "member", "administrator")
+    assert changed.organization_id == two.here.id
     assert act(browser, "jane", "role", organization=two.here.id, role="administrator").status_code == 409
 
 
@@ -366,11 +369,11 @@ def test_a_proposal_is_answered_alike_whether_or_not_there_is_such_a_person(two)
     assert browser.get(f"{ADMIN}/far").status_code == 404
     with two.portal.base.database.read() as looking:
         found = looking.execute(
-            select(audit.events.c.person_id, audit.events.c.actor).where(
+            select(audit.events.c.person_id, audit.events.c.organization_id, audit.events.c.actor).where(
                 audit.events.c.event == Event.MEMBERSHIP_PROPOSED.value
             )
         ).all()
-    assert [tuple(row) for row in found] == [(None, "ada")] * 4
+    assert [tuple(row) for row in found] == [(None, two.here.id, "ada")] * 4
 
 
 def test_the_same_proposal_again_tells_the_person_nothing_new(two):

@@ -14,7 +14,10 @@ from tests.journeys.policy.conftest import desk
 def audited(portal, event):
     with portal.base.database.read() as looking:
         found = looking.execute(select(events).where(events.c.event == event).order_by(events.c.id))
-        return [(row.actor, row.address, json.loads(row.details)) for row in found]
+        rows = list(found)
+    details = [json.loads(row.details) for row in rows]
+    assert [row.organization_id for row in rows] == [one["organization"] for one in details]
+    return [(row.actor, row.address, one) for row, one in zip(rows, details, strict=True)]
 
 
 def test_what_holds_stands_in_the_form_and_every_departure_beside_its_setting(ada):
