@@ -493,9 +493,9 @@ _HERE = Organization("0b0e6c1e-5a59-4d4c-9d1d-7f6b6f1f3a10", "Northwind Traders"
 _THERE = Organization("1b0e6c1e-5a59-4d4c-9d1d-7f6b6f1f3a10", "Subsidiary Ltd", _NOW)
 _LISTED = (
     Found(1, "jane", "jane", "Jane", "Doe", Status.ACTIVE, Role.MEMBER, _NOW),
-    Found(2, _LONG, _LONG, "Hildegard", "von der Tann-Rathsamhausen", Status.INACTIVE, Role.MEMBER, _NOW),
+    Found(2, _LONG, _LONG, "Hildegard von der Tann-Rathsamhausen", "", Status.INACTIVE, Role.MEMBER, _NOW),
     Found(3, "sam", "sam", "", "", Status.ACTIVE, Role.SUPPORT, _NOW, locked=("password", "app")),
-    Found(4, "ulf", "ulf", "Ulf", "Berg", Status.FROZEN, Role.ADMINISTRATOR, _NOW),
+    Found(4, "ulf", "ulf", "Ulf Berg", "", Status.FROZEN, Role.ADMINISTRATOR, _NOW),
 )
 _WHY = {
     "expiring": replace(_LISTED[0], expires_at=_NOW + 5 * 86_400),
