@@ -39,6 +39,8 @@ from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
 from app.journeys.contacts import views as contacts_views
 from app.journeys.contacts.service import ContactMeans, Contacts
+from app.journeys.dashboard import views as dashboard_views
+from app.journeys.dashboard.service import Counting, Dashboard, DashboardMeans
 from app.journeys.demo import views as demo_views
 from app.journeys.demo.service import DemoDesk, DemoInbox
 from app.journeys.directory import views as directory_views
@@ -97,6 +99,7 @@ THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
 HASHING_QUEUE = 16
 TELLING = 60.0  # seconds between two looks for policies to come of which people have yet to be told
+COUNTING = 60.0  # seconds between two looks whether an hour is over that the dashboard has yet to count
 SEALING = 5.0  # seconds between two seals: what is newer can be altered unseen
 
 
@@ -534,6 +537,15 @@ def build_web(base: Foundation, means: Means) -> Flask:
     _administration(app, base, means, steps)
     policies = Policies(build_policies(base, means, steps))
     app.register_blueprint(policy_views.blueprint(policies, steps.staffing))
+    dashboard = Dashboard(
+        DashboardMeans(
+            database=base.database,
+            clock=base.clock,
+            budget=settings.limit_sms_per_organization,
+            currency=settings.sms_currency,
+        )
+    )
+    app.register_blueprint(dashboard_views.blueprint(dashboard, steps.staffing))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
     if settings.demo:
@@ -676,6 +688,7 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     """Send until told to stop; beside it tidy up each hour, and seal, check and mail the audit log in its time."""
     housekeeping = Housekeeping(base.database, base.clock)
     auditing = build_auditing(base)
+    counting = Counting(base.database, base.clock)
 
     def keep(duty: Callable[[], object], what: str, pause: float) -> None:
         while not stop.is_set():
@@ -700,6 +713,7 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
         threading.Thread(target=keep, args=(auditing.check, "checking the audit log", 600), name="check"),
+        threading.Thread(target=keep, args=(counting.count, "counting what happened", COUNTING), name="count"),
     ]
     if base.settings.audit_seals_mail_to:
         seal_mail = build_seal_mail(base, senders[Channel.EMAIL])

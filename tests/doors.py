@@ -283,6 +283,7 @@ DOORS = (
         "decision",
         example=f"/support/approvals/{'0' * 32}",
     ),
+    _door("/admin/dashboard", "GET", Guard.ADMINISTRATOR),
     _door("/healthz", "GET", Guard.PUBLIC),
     _door("/readyz", "GET", Guard.OPERATORS),
     _door("/metrics", "GET", Guard.OPERATORS),

@@ -50,6 +50,20 @@ def upgrade() -> None:
     with op.batch_alter_table('audit_seals', schema=None) as batch_op:
         batch_op.create_index('ix_audit_seals_last_id', ['last_id'], unique=False)
 
+    op.create_table('figures_reached',
+    sa.Column('source', sa.String(length=16), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('source', name=op.f('pk_figures_reached'))
+    )
+    op.create_table('figures',
+    sa.Column('organization_id', sa.String(length=36), nullable=False),
+    sa.Column('at', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('figure', sa.String(length=32), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.Column('cost', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['organization_id'], ['organizations.id'], name=op.f('fk_figures_organization_id_organizations')),
+    sa.PrimaryKeyConstraint('organization_id', 'at', 'figure', name=op.f('pk_figures'))
+    )
     op.create_table('policies',
     sa.Column('organization_id', sa.String(length=36), nullable=False),
     sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
@@ -249,11 +263,6 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('organization_id', sa.String(length=36), nullable=True))
         batch_op.create_index('ix_audit_events_organization_id_at', ['organization_id', 'at', 'id', 'event', 'outcome', 'actor'], unique=False)
 
-    # nothing is sealed before this revision, so what is there may still be completed
-    op.execute(
-        "UPDATE audit_events SET organization_id ="
-        " (SELECT home_organization FROM people WHERE people.id = audit_events.person_id)"
-    )
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))
@@ -279,6 +288,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('number_prefix', sa.String(length=32), nullable=True))
         batch_op.add_column(sa.Column('price', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('verified_at', sa.BigInteger(), nullable=True))
+        batch_op.create_index('ix_outbox_organization_id_created_at', ['organization_id', 'created_at'], unique=False)
         batch_op.create_index('ix_outbox_spent', ['spent_at', 'purpose', 'country', 'organization_id', 'number_prefix', 'sent_at', 'verified_at', 'price'], unique=False, sqlite_where=sa.text('spent_at IS NOT NULL'), postgresql_where=sa.text('spent_at IS NOT NULL'))
         batch_op.create_foreign_key(batch_op.f('fk_outbox_organization_id_organizations'), 'organizations', ['organization_id'], ['id'])
 

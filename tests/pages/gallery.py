@@ -35,10 +35,13 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
+from app.journeys.dashboard import rules as dashboard_rules
+from app.journeys.dashboard.model import Span
 from app.journeys.directory.model import DAYS, Found, Listed, Look
 from app.journeys.directory.model import Page as ListPage
 from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
 from app.records.audit.model import Checked, Fault, Tampering
+from app.records.figures.model import HOUR, Count, Figure
 from app.records.organizations.model import Organization, Role
 from app.records.people.model import Status
 from app.steps.moments import Moment, moment
@@ -377,6 +380,19 @@ def _sessions_page(level: int = 2) -> SessionsPage:
         ),
         level,
     )
+
+
+def _dashboard(span: Span, *, counts: tuple[Count, ...] | None = None, budget: int = 1_000) -> Case:
+    if counts is None:
+        counts = tuple(
+            Count(_NOW - HOUR * hour, figure, (place * 7 + hour * hour // 9) % (23 - place), cost=90_000 * (hour % 11))
+            for hour in range(700)
+            for place, figure in enumerate(reversed(Figure))
+            if hour % (place + 5) < 4 and figure is not Figure.APP_CODE_USED
+        )
+    page = dashboard_rules.page(span, counts, _NOW, organizations=("default",), budget=budget, currency="USD")
+    staff = {"signed": {"user_id": "ada", "idle_in": 900, "role": "administrator"}, "errors": {}}
+    return Case("dashboard/plots.html", {**staff, "page": page}, path="/admin/dashboard")
 
 
 def _signed(template: str, status: int = 200, /, **context: Any) -> Case:
@@ -915,6 +931,9 @@ CASES: dict[str, Case] = {
     "429-starts": _refusal(429, Code.TOO_MANY_STARTS, 600),
     "500": _refusal(500),
     "503": _refusal(503, Code.HASHER_BUSY, 5, "/sign-in/password"),
+    "dashboard": _dashboard(Span.DAYS, budget=60),
+    "dashboard-hours": _dashboard(Span.HOURS),
+    "dashboard-empty": _dashboard(Span.DAYS, counts=()),
     "demo": Case("demo/index.html", {"cast": _CAST, "messages": MESSAGES, "failing": set()}, path="/demo", demo=True),
     "demo-failing": Case(
         "demo/index.html", {"cast": _CAST, "messages": [], "failing": {"sms", "email"}}, path="/demo", demo=True

@@ -1,0 +1,1 @@
+"""What happened in an organization, as plots and as tables."""
