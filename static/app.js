@@ -279,6 +279,7 @@ for (const place of all("time[datetime]")) {
   const local = new Date(place.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
   if (place.title) place.title = local;
   if ("exact" in place.dataset) place.textContent = local;
+  if ("clock" in place.dataset) place.textContent = new Date(place.dateTime).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 // ---- menus of rows: a button and a popover; without a script, or where there are none, a <details> ----

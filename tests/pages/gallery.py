@@ -40,6 +40,20 @@ from app.journeys.dashboard.model import Span
 from app.journeys.directory.model import DAYS, Found, Listed, Look
 from app.journeys.directory.model import Page as ListPage
 from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
+from app.journeys.support.model import (
+    Cause,
+    Delivery,
+    Ending,
+    Hit,
+    Line,
+    Organized,
+    Remedy,
+    Results,
+    Story,
+    Wait,
+)
+from app.journeys.support.model import PersonPage as Dossier
+from app.journeys.support.model import Row as Factor
 from app.records.audit.model import Checked, Fault, Tampering
 from app.records.figures.model import HOUR, Count, Figure
 from app.records.organizations.model import Organization, Role
@@ -602,6 +616,125 @@ _PEOPLE_CASES: dict[str, Case] = {
     "offer-missing": _of_people("offer", 422, **{"page": Offer(_HERE, _NOW, False), **_one(Code.MISSING, "decision")}),
 }
 
+_AGENT = {**_SIGNED, "signed": {"user_id": "sam", "idle_in": 900, "role": "support"}}
+
+
+def _search(typed: str = "", results: Results | None = None, status: int = 200, errors: Any = None) -> Case:
+    organizations = ({"name": "default"}, {"name": "Subsidiary Ltd"})
+    context = {**_AGENT, "typed": typed, "results": results, "organizations": organizations, "errors": errors or {}}
+    return Case("support/search.html", context, status, "/support")
+
+
+_HITS = (
+    Hit("ana", "Ana Souza", "active", "a•••@e•••.org", "/support/people/ana"),
+    Hit(_LONG, "", "frozen", "", "/support/people/x"),
+    Hit("anatol", "Anatol Bartholomäus von der Wollendorf-Hohenberg", "inactive", "", "/support/people/anatol"),
+)
+
+
+def _line(event: str, ago: int, *, reason: str = "", failed: bool = False, **more: Any) -> Line:
+    known = {name: more.pop(name) for name in ("actor", "journey", "delivery") if name in more}
+    where = {} if "actor" in known else {"address": "2001:db8:17:42::7", "browser": _FIREFOX}
+    return Line(ago, event, _NOW - ago, _since(ago), failed, reason, details=more, **where, **known)
+
+
+_LOST = Delivery("failed", "bad_number", "••• ••• 67")
+_RECOVERY = (
+    _line("authn_token_fail", 420, failed=True, reason="clock_off", offset_seconds=-90),
+    _line("authn_token_success", 400),
+    _line("authn_pin_sent", 400, channel="sms", delivery=_LOST),
+    _line("authn_pin_sent", 300, channel="sms", delivery=Delivery("sent", "", "••• ••• 67")),
+    _line("authn_pin_fail", 290, failed=True, reason="wrong", tries_left=4),
+    _line("authn_pin_sent", 200, channel="sms", delivery=_LOST),
+)
+_TIMELINE = (
+    Story("recovery", _RECOVERY, Ending.BADLY, Remedy("ask_email")),
+    Story(
+        "sign_in",
+        (
+            _line("authn_login_fail", 3_700, failed=True, reason="wrong_password"),
+            _line("excess_rate_limit_exceeded", 3_600, failed=True, factor="password"),
+        ),
+        Ending.BADLY,
+        Remedy("unlock", "/support/people/ana/unlock"),
+    ),
+    Story("", (_line("authn_login_unlock", 7_200, actor="sam", reason="operator"),), Ending.WELL),
+    Story(
+        "recovery",
+        (
+            _line("authn_token_success", 90_000),
+            _line("authn_pin_success", 89_900),
+            _line("authn_password_change_fail", 89_800, failed=True, rules=["min_length", "common", "history"]),
+            _line("authn_password_change", 89_700, reason="recovery"),
+        ),
+        Ending.WELL,
+        Remedy("freeze", "/support/people/ana/freeze"),
+    ),
+)
+
+
+def _somebody(**changes: Any) -> Case:
+    page = Dossier(
+        user_id="ana",
+        name="Ana Souza",
+        status="active",
+        memberships=(
+            Organized("default", "member", primary=True),
+            Organized("Subsidiary Ltd", "support", primary=False),
+        ),
+        language="en",
+        created=_since(86_400 * 400),
+        causes=(Cause("nothing"),),
+        rows=(
+            Factor("password", "active", bound=_since(86_400 * 40), last_used=_since(400)),
+            Factor("app", "active", "Phone", bound=_since(86_400 * 90), last_used=_since(400), seen=_since(400)),
+            Factor("sms", "active", "••• ••• 67", bound=_since(86_400 * 400)),
+            Factor("email", "active", "a•••@e•••.org", bound=_since(86_400 * 400), last_used=_since(86_400)),
+            Factor("recovery_codes", "active", bound=_since(86_400 * 90), left=7),
+        ),
+        waits=(),
+        sessions=1,
+        browsers=2,
+        invited_until=None,
+        stories=_TIMELINE[3:],
+        older="",
+        newest=True,
+        may_act=True,
+        path="/support/people/ana",
+    )
+    return Case("support/person.html", {**_AGENT, "page": replace(page, **changes)}, path="/support/people/ana")
+
+
+_TROUBLES = (
+    Cause("clock", Remedy("set_clock"), {"half_minutes": 3, "direction": "slow"}),
+    Cause("password_waits", None, {"until": _since(-300), "count": 6}),
+    Cause("undelivered", None, {"count": 2, "channel": "sms", "reason": "bad_number"}),
+)
+_TROUBLED = (
+    Factor("password", "expired", bound=_since(86_400 * 95), expires=_since(86_400 * 5), owed="age"),
+    Factor(
+        "app",
+        "locked",
+        "An old tablet with a label that is as long as labels may be here.",
+        bound=_since(86_400 * 90),
+        half_minutes=-3,
+        seen=_since(400),
+    ),
+    Factor("app", "pending", "New phone", bound=_since(3_600), usable_from=_since(-80_000)),
+    Factor("app", "disabled", "Work", bound=_since(86_400 * 30), half_minutes=2, seen=_since(86_400)),
+    Factor("sms", "pending", "••• ••• 98", bound=_since(3_600), usable_from=_since(-80_000)),
+    Factor("email", "pending", "a•••@e•••.org"),
+    Factor("recovery_codes", "none"),
+)
+_WAITS = (
+    Wait("password", "sign_in", _since(-300), 6),
+    Wait("app", "recovery", None, 26),
+    Wait("pin", "lane", _since(-3_000), 7),
+)
+_LOCKED_OUT = (
+    Cause("password_waits", Remedy("unlock", "/support/people/ana/unlock"), {"until": _since(-300), "count": 6}),
+)
+
 CASES: dict[str, Case] = {
     **_PEOPLE_CASES,
     "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
@@ -658,6 +791,26 @@ CASES: dict[str, Case] = {
     "sessions-level-1": _signed("sessions", page=_sessions_page(1), done=""),
     "sessions-missing": _signed("sessions", 422, page=_sessions_page(), done="", **_one(Code.MISSING, "name")),
     "409-ended": _refusal(409, Code.NOTHING_TO_END, due="/sessions"),
+    "support": _search(),
+    "support-found": _search("an", Results(_HITS, more=False)),
+    "support-more": _search("an", Results(_HITS * 4, more=True)),
+    "support-nobody": _search("zz", Results((), more=False)),
+    "support-short": _search("a", None, 422, _errors(Refused(Code.TOO_SHORT, "q", {"least": 2}))),
+    "support-person": _somebody(),
+    "support-person-troubled": _somebody(
+        causes=_TROUBLES, rows=_TROUBLED, waits=_WAITS, stories=_TIMELINE, older="1-2", sessions=0
+    ),
+    "support-person-locked": _somebody(
+        causes=_LOCKED_OUT, status="frozen", waits=_WAITS[:1], stories=(), newest=False, invited_until=_since(-80_000)
+    ),
+    "support-person-staff": _somebody(
+        causes=(Cause("invitation_over", Remedy("not_yours"), {"until": _since(86_400)}),),
+        rows=(Factor("password", "none"), Factor("app", "none"), Factor("recovery_codes", "none")),
+        may_act=False,
+        user_id=_LONG,
+        name=_LONG,
+        stories=(),
+    ),
     "sign-in": Case("signin/user_id.html", {"user_id": "", "errors": {}}, path="/sign-in"),
     "sign-in-ended": Case("signin/user_id.html", {"user_id": "", "errors": {}, "ended": True}, path="/sign-in"),
     "sign-in-missing": Case("signin/user_id.html", {"user_id": "", **_one(Code.MISSING, "user_id")}, 422, "/sign-in"),
