@@ -17,7 +17,7 @@ from app.records.flows.model import Flow
 from app.records.lanes import store as lanes
 from app.records.lanes.model import KnownBrowser
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Role
+from app.records.organizations.model import Role, SessionPolicy
 from app.records.people import store as people
 from app.records.people.model import Person, Status
 from app.records.sessions import store
@@ -140,7 +140,9 @@ class Presence:
         with self._database.read() as looking:
             session = store.find(looking, fingerprint(cookie))
             person = people.get(looking, session.person_id) if session else None
-            joined = organizations.memberships_of(looking, session.person_id) if session else ()
+            if session is not None:
+                joined, policy = organizations.standing_of(looking, session.person_id, now)
+                session = _limited(session, policy.session)
         alive = session is not None and session.living(now)
         if session is None or person is None or not alive or not _same(session, person):
             raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
@@ -182,6 +184,8 @@ class Presence:
         people.hold(transaction, present.person.id)
         person = people.get(transaction, present.person.id)
         session = store.find(transaction, present.session.id)
+        if session is not None:
+            session = replace(session, idle=present.session.idle, life=present.session.life)
         if session is None or person is None or not session.living(present.now) or not _same(session, person):
             raise OutOfOrder(Code.SIGNED_OUT, due=SIGN_IN_PAGE)
 
@@ -220,6 +224,10 @@ class Presence:
             stamp=person.stamp,
             created_at=present.now,
         )
+
+
+def _limited(session: Session, policy: SessionPolicy) -> Session:
+    return replace(session, idle=60 * policy.idle_minutes, life=3_600 * policy.hours)
 
 
 def _same(session: Session, person: Person) -> bool:

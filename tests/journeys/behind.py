@@ -129,11 +129,11 @@ def lands_on(browser: Browser, path: str, *, within: int = 4) -> str:
     raise AssertionError(f"redirected {within} times, at last to {path}")
 
 
-def join(portal: Portal, person: Person, organization: str) -> None:
-    """Make somebody a member of another organization, who has accepted that."""
+def join(portal: Portal, person: Person, organization: str, proposed_at: int | None = None) -> None:
+    """Make somebody a member of another organization, who has accepted that unless it still is proposed."""
     with portal.base.database.begin() as transaction:
         found = cast_organization(transaction, portal.base.chance, organization)
-        organizations.join(transaction, person.id, found.id, Role.MEMBER, is_primary=False)
+        organizations.join(transaction, person.id, found.id, Role.MEMBER, is_primary=False, proposed_at=proposed_at)
 
 
 def reasons(portal: Portal, person_id: int, event: str) -> list[str]:

@@ -42,7 +42,7 @@ from app.records.organizations.store import PROPOSAL_LIFE
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
 from app.records.sessions import store as sessions
-from app.records.sessions.model import LIFE, Session
+from app.records.sessions.model import LONGEST, Session
 from app.steps.claim import named
 from app.steps.moments import Moment, browser_name, moment
 from app.steps.new_password import MOST_CANDIDATES, NewPassword
@@ -240,11 +240,11 @@ class Authenticators:
         """Count a candidate against the session's twenty before it is judged, by compare-and-set."""
         while True:
             count, held = self._candidates(session)
-            if self._means.ephemeral.swap(_candidates_key(session), held, str(count + 1).encode(), LIFE):
+            if self._means.ephemeral.swap(_candidates_key(session), held, str(count + 1).encode(), LONGEST):
                 return count + 1
 
     def _give_back(self, session: Session, counted: int) -> None:
-        self._means.ephemeral.swap(_candidates_key(session), str(counted).encode(), str(counted - 1).encode(), LIFE)
+        self._means.ephemeral.swap(_candidates_key(session), str(counted).encode(), str(counted - 1).encode(), LONGEST)
 
     # ---- PROFILE and ACTIVITY
 
@@ -298,7 +298,7 @@ class OwnSessions:
         """Living sessions, the one used last first; and known browsers."""
         person, now = present.person, present.now
         with self._database.read() as looking:
-            living = sessions.of_person(looking, person.id, person.stamp, now)
+            living = _living(looking, present)
             known = lanes.of_person(looking, person.id, now, _MOST_KNOWN)
         here = fingerprint(visit.known_browser)
         return SessionsPage(
@@ -339,7 +339,7 @@ class OwnSessions:
         """End every session but the present one. Raises OutOfOrder where there is no other."""
         person = present.person
         with self._database.begin() as transaction:
-            living = sessions.of_person(transaction, person.id, person.stamp, present.now)
+            living = _living(transaction, present)
             ended = sum(one.id != present.session.id for one in living)
             sessions.end_all(transaction, person.id, but=present.session.id)
             if not ended:
@@ -354,6 +354,11 @@ class OwnSessions:
             if found is None or not lanes.forget_one(transaction, present.person.id, found.id):
                 raise OutOfOrder(Code.NOTHING_TO_END, due="/sessions")
             audit.add(transaction, _own(Event.BROWSER_FORGOTTEN, visit, present, {}))
+
+
+def _living(looking: Transaction, present: Present) -> tuple[Session, ...]:
+    person, own = present.person, present.session
+    return sessions.of_person(looking, person.id, person.stamp, present.now, idle=own.idle, life=own.life)
 
 
 def _own(event: Event, visit: Visit, present: Present, details: dict[str, object]) -> Record:

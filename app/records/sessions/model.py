@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-IDLE = 900  # seconds without a request (product.md section 5)
-LIFE = 28_800  # seconds in all
+IDLE = 900  # seconds without a request, where no policy says otherwise (product.md section 5)
+LIFE = 28_800  # seconds in all, likewise
+LONGEST_IDLE = 3_600  # seconds without a request that a policy may allow
+LONGEST = 86_400  # seconds in all that a policy may allow (NIST SP 800-63B-4 sec. 2.2.3)
 SEEN_EVERY = 30  # seconds between two writes of when a session was last used
 FRESH = 300  # seconds that a proof is fresh enough for changes of factors and contacts (ASVS 7.5.1)
 WARNING = 120  # seconds before the idle end (requirements S1-07)
@@ -31,7 +33,11 @@ class SessionProof:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One signed-in browser. ``id`` is the fingerprint of its cookie; ``name`` names it on pages."""
+    """One signed-in browser. ``id`` is the fingerprint of its cookie; ``name`` names it on pages.
+
+    ``idle`` and ``life`` are not stored: they are what the person's policy says at the moment that asks, so that one
+    that shortens them holds at a session's next request.
+    """
 
     id: str
     name: str
@@ -42,6 +48,8 @@ class Session:
     seen_at: int
     address: str
     browser: str
+    idle: int = IDLE
+    life: int = LIFE
 
     @property
     def level(self) -> int:
@@ -52,12 +60,12 @@ class Session:
     @property
     def expires_at(self) -> int:
         """When it ends, whatever happens."""
-        return self.created_at + LIFE
+        return self.created_at + self.life
 
     @property
     def idle_at(self) -> int:
         """When it ends unless it is used."""
-        return min(self.seen_at + IDLE, self.expires_at)
+        return min(self.seen_at + self.idle, self.expires_at)
 
     def living(self, now: int) -> bool:
         """Whether it still counts."""

@@ -1,6 +1,7 @@
 """The table of sessions. Only the SHA-256 of a cookie is stored (ASVS 7.2.3)."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -15,12 +16,13 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    or_,
     select,
     update,
 )
 
 from app.foundation.sql import Prepared, Transaction, metadata
-from app.records.sessions.model import LIFE, SEEN_EVERY, Session, SessionProof
+from app.records.sessions.model import IDLE, LIFE, LONGEST, LONGEST_IDLE, SEEN_EVERY, Session, SessionProof
 
 sessions = Table(
     "sessions",
@@ -52,7 +54,7 @@ def add(transaction: Transaction, session: Session) -> None:
 
 
 def find(transaction: Transaction, session_id: str) -> Session | None:
-    """The session of a cookie's fingerprint."""
+    """The session of a cookie's fingerprint, with the default limits."""
     row = _FIND.first(transaction, {"session_id": session_id})
     return _session(row) if row else None
 
@@ -69,14 +71,17 @@ def replace_id(transaction: Transaction, old_id: str, session: Session) -> bool:
     return transaction.execute(update(sessions).where(*where).values(_values(session))).rowcount == 1
 
 
-def of_person(transaction: Transaction, person_id: int, stamp: str, now: int) -> tuple[Session, ...]:
-    """A person's living sessions, the one used last first."""
+def of_person(
+    transaction: Transaction, person_id: int, stamp: str, now: int, *, idle: int = IDLE, life: int = LIFE
+) -> tuple[Session, ...]:
+    """A person's sessions that live by these limits, the one used last first."""
     rows = transaction.execute(
         select(sessions)
         .where(sessions.c.person_id == person_id, sessions.c.stamp == stamp)
         .order_by(sessions.c.seen_at.desc(), sessions.c.created_at.desc())
     )
-    return tuple(session for session in map(_session, rows) if session.living(now))
+    every = (replace(_session(row), idle=idle, life=life) for row in rows)
+    return tuple(session for session in every if session.living(now))
 
 
 def restamp(transaction: Transaction, person_id: int, old: str, new: str, only: str = "") -> int:
@@ -105,8 +110,9 @@ def end_all(transaction: Transaction, person_id: int, *, but: str = "") -> int:
 
 
 def forget(transaction: Transaction, now: int) -> int:
-    """Delete those whose time is over."""
-    return int(transaction.execute(delete(sessions).where(sessions.c.created_at < now - LIFE)).rowcount)
+    """Delete those whose time is over by any policy."""
+    over = or_(sessions.c.created_at < now - LONGEST, sessions.c.seen_at < now - LONGEST_IDLE)
+    return int(transaction.execute(delete(sessions).where(over)).rowcount)
 
 
 def _values(session: Session) -> dict[str, object]:
