@@ -144,7 +144,7 @@ class Desk:
     def granted(self, action: str, **fields: str) -> Request:
         """Approved, confirmed, and past the waiting time."""
         self.asked(action, **fields)
-        self.decide(self.words())
+        self.decide(self.words(fields.get("at", EMAIL)))
         assert self.review().status_code == 303
         self.later(DAY)
         return self.request
