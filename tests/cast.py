@@ -1,7 +1,5 @@
 """People for tests."""
 
-from uuid import UUID
-
 from app.foundation.chance import Chance
 from app.foundation.sql import Transaction
 from app.records.organizations import store as organizations
@@ -15,7 +13,7 @@ def organization(transaction: Transaction, chance: Chance, name: str = DEFAULT) 
     """An organization, made where it is not there."""
     found = organizations.find(transaction, name)
     if found is None:
-        found = Organization(str(UUID(bytes=chance.octets(16), version=4)), name, START)
+        found = Organization(chance.uuid(), name, START)
         organizations.add(transaction, found)
     return found
 

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from uuid import UUID
 
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
@@ -57,6 +58,9 @@ class SeededChance:
 
     def name(self) -> str:
         return self.octets(16).hex()
+
+    def uuid(self) -> str:
+        return str(UUID(bytes=self.octets(16), version=4))
 
     def digits(self, count: int) -> str:
         with self._lock:

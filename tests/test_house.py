@@ -370,7 +370,7 @@ MONOPOLIES = {
     "time": r"foundation/(clock|web/server|ephemeral/embedded)\.py",
     "secrets": r"foundation/chance\.py",
     "random": r"",
-    "uuid": r"journeys/administration/service\.py",  # the class alone: chance gives the octets
+    "uuid": r"foundation/chance\.py",
     "pickle": r"",
     "marshal": r"",
     "shelve": r"",

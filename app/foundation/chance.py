@@ -3,6 +3,7 @@
 import re
 import secrets
 from typing import Protocol
+from uuid import UUID
 
 
 class Chance(Protocol):
@@ -16,6 +17,9 @@ class Chance(Protocol):
 
     def name(self) -> str:
         """128 bits as 32 hexadecimal digits, for rows and flows."""
+
+    def uuid(self) -> str:
+        """A random UUID (RFC 9562 sec. 5.4), for what other programs name by it."""
 
     def digits(self, count: int) -> str:
         """A decimal PIN, each digit uniform (NIST SP 800-63B-4 sec. 3.1.3.2)."""
@@ -35,6 +39,9 @@ class SystemChance:
 
     def name(self) -> str:
         return secrets.token_hex(16)
+
+    def uuid(self) -> str:
+        return str(UUID(bytes=secrets.token_bytes(16), version=4))
 
     def digits(self, count: int) -> str:
         return f"{secrets.randbelow(10**count):0{count}d}"

@@ -616,12 +616,12 @@ _PEOPLE_CASES: dict[str, Case] = {
     "offer-missing": _of_people("offer", 422, **{"page": Offer(_HERE, _NOW, False), **_one(Code.MISSING, "decision")}),
 }
 
-_AGENT = {**_SIGNED, "signed": {"user_id": "sam", "idle_in": 900, "role": "support"}}
+_ON_DUTY = {**_SIGNED, "signed": {"user_id": "sam", "idle_in": 900, "role": "support"}}
 
 
 def _search(typed: str = "", results: Results | None = None, status: int = 200, errors: Any = None) -> Case:
     organizations = ({"name": "default"}, {"name": "Subsidiary Ltd"})
-    context = {**_AGENT, "typed": typed, "results": results, "organizations": organizations, "errors": errors or {}}
+    context = {**_ON_DUTY, "typed": typed, "results": results, "organizations": organizations, "errors": errors or {}}
     return Case("support/search.html", context, status, "/support")
 
 
@@ -634,7 +634,7 @@ _HITS = (
 
 def _line(event: str, ago: int, *, reason: str = "", failed: bool = False, **more: Any) -> Line:
     known = {name: more.pop(name) for name in ("actor", "journey", "delivery") if name in more}
-    where = {} if "actor" in known else {"address": "2001:db8:17:42::7", "browser": _FIREFOX}
+    where: dict[str, Any] = {} if "actor" in known else {"address": "2001:db8:17:42::7", "browser": _FIREFOX}
     return Line(ago, event, _NOW - ago, _since(ago), failed, reason, details=more, **where, **known)
 
 
@@ -702,7 +702,7 @@ def _somebody(**changes: Any) -> Case:
         may_act=True,
         path="/support/people/ana",
     )
-    return Case("support/person.html", {**_AGENT, "page": replace(page, **changes)}, path="/support/people/ana")
+    return Case("support/person.html", {**_ON_DUTY, "page": replace(page, **changes)}, path="/support/people/ana")
 
 
 _TROUBLES = (

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import BinaryIO
-from uuid import UUID
 
 from app.factors.password.model import Form, NewHash
 from app.factors.password.service import Passwords
@@ -91,7 +90,7 @@ class Administration:
 
     def make_default_organization(self) -> bool:
         """Make the organization `default`; False where it is there already."""
-        identifier = str(UUID(bytes=self._chance.octets(16), version=4))
+        identifier = self._chance.uuid()
         made = Organization(identifier, DEFAULT, self._clock.now())
         with self._database.begin() as transaction:
             return organizations.add_if_free(transaction, made)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
@@ -98,7 +97,7 @@ class Organizations:
         if not name or len(name) > _LONGEST_NAME or not name.isprintable():
             raise NotDone(f"a name has 1 to {_LONGEST_NAME} printable characters")
         now = self._means.clock.now()
-        made = Organization(str(UUID(bytes=self._means.chance.octets(16), version=4)), name, now)
+        made = Organization(self._means.chance.uuid(), name, now)
         with self._means.database.begin() as transaction:
             if not organizations.add_if_free(transaction, made):
                 raise NotDone(f"there is an organization {name!r} already; nothing was changed")

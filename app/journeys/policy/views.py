@@ -206,6 +206,10 @@ class _Page:
 
     def moved(self, newest: Book) -> Response:
         """Somebody else decided meanwhile: both versions, and a form with what both changed."""
+        if not newest.versions:  # a form that names a version that never was
+            return _Page(self.staff, newest, replace(self.typed, based_on=newest.newest)).show(
+                OutOfOrder(Code.POLICY_MOVED)
+            )
         base = rules.version_of(newest, self.typed.based_on or 0)
         decided = newest.versions[0].version
         settings = rules.merged(base, decided.policy, self.typed.settings)
