@@ -398,11 +398,14 @@ def _sessions_page(level: int = 2) -> SessionsPage:
 
 def _dashboard(span: Span, *, counts: tuple[Count, ...] | None = None, budget: int = 1_000) -> Case:
     if counts is None:
+        tally = {
+            figure: 3 + place * 5 % 17 for place, figure in enumerate(Figure) if figure is not Figure.APP_CODE_USED
+        }
+        tally |= {Figure.BEGUN: 20, Figure.FINISHED: 16, Figure.SMS_PINS: 9, Figure.SMS_TYPED: 7, Figure.SMS_NOTICES: 4}
         counts = tuple(
-            Count(_NOW - HOUR * hour, figure, (place * 7 + hour * hour // 9) % (23 - place), cost=90_000 * (hour % 11))
-            for hour in range(700)
-            for place, figure in enumerate(reversed(Figure))
-            if hour % (place + 5) < 4 and figure is not Figure.APP_CODE_USED
+            Count(_NOW - HOUR * hour, figure, most * (1 + hour * hour % 7) // 8, cost=20_000 * (hour * hour % 7))
+            for hour in range(0, 700, 3)
+            for figure, most in tally.items()
         )
     page = dashboard_rules.page(span, counts, _NOW, organizations=("default",), budget=budget, currency="USD")
     staff = {"signed": {"user_id": "ada", "idle_in": 900, "role": "administrator"}, "errors": {}}

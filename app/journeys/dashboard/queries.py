@@ -14,7 +14,7 @@ from app.records.figures.model import HOUR, Count, Figure
 
 _SUCCESS, _FAILURE = "success", "failure"
 _IN_RECOVERY = '%"journey": "recovery"%'  # in the details, as they are written
-_FIRST_PROOFS = (Event.APP_OK.value, Event.CODE_OK.value)
+_FIRST_PROOFS = (Event.APP_OK.value, Event.CODE_OK.value, Event.ACCESS_CODE_OK.value)
 _ENDS = (Event.PASSWORD_CHANGED.value, Event.UNLOCKED.value)
 _FAILURES: dict[tuple[Event, str], Figure] = {
     (Event.SIGN_IN_FAIL, ""): Figure.WRONG_PASSWORD,
@@ -23,8 +23,12 @@ _FAILURES: dict[tuple[Event, str], Figure] = {
     (Event.APP_REUSE, ""): Figure.APP_CODE_USED,
     (Event.CODE_FAIL, ""): Figure.WRONG_SAVED_CODE,
     (Event.CODE_REUSE, ""): Figure.WRONG_SAVED_CODE,
+    (Event.ACCESS_CODE_FAIL, ""): Figure.WRONG_SAVED_CODE,
     (Event.PIN_FAIL, ""): Figure.WRONG_PIN,
-    (Event.PIN_SENT, ""): Figure.PIN_NOT_SENT,
+    (Event.PIN_FAIL, "expired"): Figure.PIN_EXPIRED,
+    (Event.PIN_NOT_SENT, ""): Figure.PIN_NOT_SENT,
+    (Event.PASSWORD_REFUSED, ""): Figure.PASSWORD_REFUSED,
+    (Event.THROTTLED, ""): Figure.HELD_BACK,
 }
 _FAILED = tuple({event.value for event, _ in _FAILURES})
 _OUTCOMES: dict[tuple[str, str], Figure] = {

@@ -98,10 +98,14 @@ def _after(lines: Sequence[Line], facts: Facts) -> Remedy | None:
     waiting = {factor for factor, _, until in facts.waits if until == 0 or until > facts.now}
     if _factor(last) in waiting:
         return Remedy("unlock")
+    if last.event == Event.PIN_NOT_SENT and last.reason in _NO_SMS:
+        return _instead("sms", "", facts)
     if _lost(last):
         return _instead(str(last.details.get("channel", "")), last.delivery.reason if last.delivery else "", facts)
     return Remedy(_ADVICE.get((last.event, last.reason), _ADVICE.get((last.event, ""), "")) or "try_again")
 
+
+_NO_SMS = frozenset({"sms_country", "sms_rests"})  # what the guard over SMS says; e-mail does as well as ever
 
 _ADVICE: Mapping[tuple[str, str], str] = {
     (Event.SIGN_IN_FAIL, ""): "forgotten",

@@ -144,7 +144,7 @@ def _to_gsm7(character: str) -> str:
 
 DAY = 86_400
 ROOM_AFTER = 3_600  # seconds after which it is worth asking for room in a budget again: the day slides
-RIPE_AFTER = 300  # seconds: until then a PIN may still be typed, so it does not count as one that nobody typed
+RIPE_AFTER = 600  # seconds, the longest that a policy lets a PIN live: until then it may still be typed
 _PREFIX_DROPS = 4  # ten thousand numbers: what is rented to whoever lives on SMS that others pay for
 _NOWHERE = "001"  # what libphonenumber says of satellites and of numbers without a country
 

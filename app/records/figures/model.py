@@ -18,7 +18,10 @@ class Figure(StrEnum):
     APP_CODE_USED = "app_code_used"
     WRONG_SAVED_CODE = "wrong_saved_code"
     WRONG_PIN = "wrong_pin"
+    PIN_EXPIRED = "pin_expired"
     PIN_NOT_SENT = "pin_not_sent"
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105
+    HELD_BACK = "held_back"
     SMS_DELIVERED = "sms_delivered"
     SMS_SENT = "sms_sent"
     SMS_UNKNOWN = "sms_unknown"
@@ -40,7 +43,10 @@ CAUSES = (
     Figure.APP_CODE_USED,
     Figure.WRONG_SAVED_CODE,
     Figure.WRONG_PIN,
+    Figure.PIN_EXPIRED,
     Figure.PIN_NOT_SENT,
+    Figure.PASSWORD_REFUSED,
+    Figure.HELD_BACK,
 )
 
 

@@ -80,7 +80,7 @@ LIVED = {
     ("causes", "Wrong PIN"): "2",
     ("sms", "Accepted"): "2",  # "Accepted, not confirmed"
     ("email", "Accepted by the mail server"): "2",
-    ("spend", "PINs"): "1",
+    ("spend", "PINs sent"): "1",
     ("spend", "PINs that were typed"): "1",
     ("spend", "Notices"): "1",
     ("spend", "Cost"): "0.16",
@@ -179,7 +179,7 @@ def test_looking_writes_nothing(one_portal, one_ada):
 def test_every_plot_stands_as_a_table_too(one_portal, one_ada):
     live_a_little(one_portal)
     page = signed_in(one_portal).get(PAGE).text
-    assert page.count('role="img" aria-label=') == 22
+    assert page.count('role="img" aria-label=') == 25
     tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
     assert len(tables) == 5
     for table in tables:
