@@ -263,6 +263,11 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('organization_id', sa.String(length=36), nullable=True))
         batch_op.create_index('ix_audit_events_organization_id_at', ['organization_id', 'at', 'id', 'event', 'outcome', 'actor'], unique=False)
 
+    # nothing is sealed before this revision, so what is there may still be completed
+    op.execute(
+        "UPDATE audit_events SET organization_id ="
+        " (SELECT home_organization FROM people WHERE people.id = audit_events.person_id)"
+    )
     with op.batch_alter_table('contacts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('last_used_at', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('pending_until', sa.BigInteger(), nullable=True))
