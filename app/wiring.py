@@ -47,6 +47,8 @@ from app.journeys.directory import views as directory_views
 from app.journeys.directory.service import Directory, DirectoryMeans
 from app.journeys.enrollment import views as enrollment_views
 from app.journeys.enrollment.service import Enrollment, OwnApps, OwnAppsMeans
+from app.journeys.importing import views as importing_views
+from app.journeys.importing.service import Importing, ImportingMeans
 from app.journeys.membership import views as membership_views
 from app.journeys.membership.service import Members, MembershipMeans, OwnMemberships
 from app.journeys.operations import views as operations_views
@@ -572,6 +574,20 @@ def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) ->
         )
     )
     app.register_blueprint(directory_views.blueprint(directory, steps.staffing))
+    enlisting = Enlisting(passwords=means.passwords, apps=means.apps, chance=base.chance)
+    importing = Importing(
+        ImportingMeans(
+            database=base.database,
+            ephemeral=base.ephemeral,
+            keyring=base.keyring,
+            chance=base.chance,
+            clock=base.clock,
+            limits=means.limits,
+            enlisting=enlisting,
+            staffing=steps.staffing,
+        )
+    )
+    app.register_blueprint(importing_views.blueprint(importing, steps.staffing))
     membership = MembershipMeans(
         database=base.database,
         ephemeral=base.ephemeral,
@@ -582,7 +598,7 @@ def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) ->
         tries=means.tries,
         outbox=means.outbox,
         invitations=steps.invitations,
-        enlisting=Enlisting(passwords=means.passwords, apps=means.apps, chance=base.chance),
+        enlisting=enlisting,
         presence=steps.presence,
         staffing=steps.staffing,
     )

@@ -376,3 +376,31 @@ if (idle) {
   setInterval(look, 1000);
   document.addEventListener("visibilitychange", look);
 }
+
+// ---- an import: one batch after the other, without a press for each ----
+
+const import_ = document.querySelector("[data-goes-on]");
+if (import_) {
+  const bar = import_.querySelector("progress");
+  const taken = import_.querySelector("[data-taken]");
+  import_.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = new URLSearchParams(new FormData(import_));
+    try {
+      for (let done = false; !done;) {
+        const answer = await fetch(import_.action, { method: "POST", body, redirect: "manual" });
+        if (answer.type !== "opaqueredirect") {
+          import_.submit(); // a page that says why not, to be seen
+          return;
+        }
+        const news = await (await fetch(import_.dataset.goesOn, { redirect: "error" })).json();
+        bar.value = news.taken;
+        taken.textContent = news.taken;
+        done = news.done;
+      }
+    } catch {
+      // the network is away for a moment; the page tells how far it is
+    }
+    location.reload();
+  });
+}

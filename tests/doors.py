@@ -231,6 +231,10 @@ DOORS = (
         "phone",
         "organization",
     ),
+    _door("/admin/people/import", "GET POST", Guard.ADMINISTRATOR, "organization"),
+    _door("/admin/people/import/review", "GET POST", Guard.ADMINISTRATOR),
+    _door("/admin/people/import/status", "GET", Guard.ADMINISTRATOR),
+    _door("/admin/people/import/report", "GET", Guard.ADMINISTRATOR),
     _door("/admin/people/propose", "GET POST", Guard.ADMINISTRATOR, "user_id", "organization"),
     _door("/admin/people/<user_id>", "GET", Guard.ADMINISTRATOR, example="/admin/people/jane"),
     *(

@@ -83,12 +83,14 @@ def _serve_pages(settings: "Settings", store_url: str) -> int:
     from app.foundation.web.application import MOST_BYTES
     from app.foundation.web.server import Bounds
     from app.foundation.web.server import serve as serve_pages
+    from app.journeys.importing.model import IMPORT, MOST_UPLOADED
 
     def factory() -> "Flask":
         base = wiring.build_foundation(settings, ephemeral_url=store_url)
         return wiring.build_web(base, wiring.build_means(base))
 
-    bounds = Bounds(threads=wiring.THREADS, body_size=MOST_BYTES)
+    larger = {IMPORT: MOST_UPLOADED}
+    bounds = Bounds(threads=wiring.THREADS, body_size=MOST_BYTES, larger=larger)
     return serve_pages(factory, bind=settings.bind, workers=settings.workers, bounds=bounds)
 
 

@@ -45,6 +45,9 @@ class Code(StrEnum):
     LAST_ADMINISTRATOR = "last_administrator"
     AT_HOME = "at_home"
     NOT_AN_ORGANIZATION = "not_an_organization"
+    FILE_TOO_LARGE = "file_too_large"
+    TOO_MANY_ROWS = "too_many_rows"
+    NOT_AN_IMPORT = "not_an_import"
     POLICY_RULE = "policy_rule"
     POLICY_STRANDS = "policy_strands"
     POLICY_SAME = "policy_same"
@@ -87,6 +90,7 @@ class Code(StrEnum):
     NOTHING_SHOWN = "nothing_shown"
     NOT_AS_IT_WAS = "not_as_it_was"
     IN_USE = "in_use"
+    NOTHING_TO_IMPORT = "nothing_to_import"
     PROOF_NEW = "proof_new"  # by an app that is less than a day old
     REQUEST_MOVED = "request_moved"
     APP_BOUND = "app_bound"

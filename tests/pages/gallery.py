@@ -39,6 +39,7 @@ from app.journeys.dashboard import rules as dashboard_rules
 from app.journeys.dashboard.model import Span
 from app.journeys.directory.model import DAYS, Found, Listed, Look
 from app.journeys.directory.model import Page as ListPage
+from app.journeys.importing.model import DryRun, Progress, Review
 from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
 from app.journeys.support.model import (
     Cause,
@@ -60,6 +61,7 @@ from app.records.organizations.model import Organization, Role
 from app.records.people.model import Status
 from app.steps.moments import Moment, moment
 from app.steps.readiness import Facts, readiness
+from app.steps.roster import BadRow, NewPerson, Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {"en": "English", "de": "Deutsch"}
@@ -738,7 +740,41 @@ _LOCKED_OUT = (
     Cause("password_waits", Remedy("unlock", "/support/people/ana/unlock"), {"until": _since(-300), "count": 6}),
 )
 
+_GOOD = tuple(NewPerson(f"p{n}", f"p{n}", line=n + 2) for n in range(1_400))
+_BAD = (
+    BadRow(3, (Problem("user_id", "is missing"), Problem("email", "is not an e-mail address"))),
+    BadRow(7, (Problem("", "a quoted field holds a line break"),), 9),
+    BadRow(12, (Problem("password_hash", "can be imported by the operator's command alone"),)),
+    BadRow(15, (Problem("user_id", "stands in line 2 already"),)),
+)
+
+
+def _import(good: int = 1_400, bad: tuple[BadRow, ...] = _BAD, at: int | None = None, there: int = 12) -> Case:
+    run = DryRun("0", _HERE.id, _GOOD[:good], bad, tuple(range(there)))
+    page = Review(_HERE, run, None if at is None else Progress("0", at, at - there, there))
+    context = {"page": page, "shown": 100, "status_at": "/admin/people/import/status"}
+    return Case("importing/review.html", {**_STAFF_FRAME, **context})
+
+
+_UPLOAD = {
+    **_STAFF_FRAME,
+    "organizations": (_HERE,),
+    "organization": "",
+    "most_rows": 10_000,
+    "most_mib": 1,
+    "kept": True,
+}
+_IMPORT_CASES: dict[str, Case] = {
+    "import": Case("importing/upload.html", _UPLOAD),
+    "import-wrong": Case("importing/upload.html", {**_UPLOAD, "kept": False, **_one(Code.NOT_AN_IMPORT, "file")}, 422),
+    "import-review": _import(),
+    "import-under-way": _import(at=1_000),
+    "import-done": _import(at=1_400, bad=()),
+    "import-nothing": _import(0, there=0),
+}
+
 CASES: dict[str, Case] = {
+    **_IMPORT_CASES,
     **_PEOPLE_CASES,
     "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
     "authenticators-poor": _overview(

@@ -5,13 +5,15 @@ import logging
 import re
 import tempfile
 from collections.abc import Iterable
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import structlog
 from flask import (
     Blueprint,
     Flask,
+    Request,
     Response,
     abort,
     current_app,
@@ -37,6 +39,7 @@ from app.foundation.web.browser import (
     BROWSER,
     KNOWN,
     NEXT,
+    SESSION,
     BrowserSessions,
     clear_cookie,
     read_cookie,
@@ -49,6 +52,7 @@ FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-P
 _LONG = 256  # characters of a header that is parsed
 _MOST_QUERY = 2_048
 _MORE_FIELDS = "keyturn.fields"
+_FILES = "keyturn.files"
 _MOST_FIELDS = 64  # Twilio's callbacks have about thirty
 _COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD, Code.PROOF_NEW})
 _LONGEST_COOKIE = 64
@@ -75,9 +79,16 @@ _HEADERS = {
 log = structlog.get_logger()
 
 
+class _Request(Request):
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
+        """An uploaded file stays in memory, which ``allow_file`` bounds: people's names are left on no disk."""
+        return BytesIO()
+
+
 def build(settings: Settings, keyring: Keyring, chance: Chance, clock: Clock) -> Flask:
     """An application without journeys; wiring registers those."""
     app = Flask("keyturn", template_folder=str(ROOT / "templates"), static_folder=None)
+    app.request_class = _Request
     app.config.update(
         SECRET_KEY=keyring.mac_hex("forms"),
         SECRET_KEY_FALLBACKS=[keyring.mac_hex("forms", key=name) for name in keyring.names[1:]],
@@ -122,6 +133,14 @@ def render(template: str, context: dict[str, Any], status: int = 200) -> Respons
 def allow_fields(doors: Blueprint, path: str, most: int) -> None:
     """Let the forms of a path have more fields than those of others."""
     doors.record(lambda state: state.app.extensions.setdefault(_MORE_FIELDS, {}).update({path: most}))
+
+
+def allow_file(doors: Blueprint, path: str, most: int) -> None:
+    """Let the form of a path carry one file, of somebody who is signed in: so many bytes in all.
+
+    The server in front has to let as many in (``Bounds.larger``).
+    """
+    doors.record(lambda state: state.app.extensions.setdefault(_FILES, {}).update({path: most}))
 
 
 def show(template: str, context: dict[str, Any], refusal: Refusal | None = None) -> Response:
@@ -281,16 +300,22 @@ def _look_at_the_form() -> None:
     # a second layer beside the token (requirements W-10); browsers that do not send it are not refused
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         abort(400)
+    uploads = current_app.extensions.get(_FILES, {}).get(request.path, 0)
+    # strangers send no more here than anywhere else
+    takes_file = uploads and request.mimetype == "multipart/form-data" and read_cookie(SESSION) is not None
+    if takes_file:
+        request.max_content_length = uploads
     most = current_app.extensions.get(_MORE_FIELDS, {}).get(request.path, _MOST_FIELDS)
-    if request.get_data(cache=True).count(b"&") > most:
+    if not takes_file and request.get_data(cache=True).count(b"&") > most:
         abort(400)
     # Werkzeug cuts off what a body without a length has beyond the limit
     fields = request.form.lists()
     terminated = request.content_length is None and request.environ.get("wsgi.input_terminated")
     if terminated and request.environ["wsgi.input"].read(1):
         abort(413)
-    # one value for each field, or parsers disagree which of them counts; and no page takes files
-    if request.files or any(len(values) > 1 for _, values in fields):
+    # one value for each field, or parsers disagree which of them counts; and hardly any page takes files
+    files = [len(values) for _, values in request.files.lists()]
+    if files not in ([], [1] if takes_file else []) or any(len(values) > 1 for _, values in fields):
         abort(400)
 
 

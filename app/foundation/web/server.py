@@ -20,8 +20,8 @@ import struct
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -50,6 +50,7 @@ class Bounds:
     head_size: int = 65_536
     body_seconds: int = 10  # for a request's body to arrive
     body_size: int = 1_048_576
+    larger: Mapping[str, int] = field(default_factory=dict)  # body_size of some paths
     grace_seconds: int = 30  # for replies to finish after TERM
 
 
@@ -146,6 +147,8 @@ class Adapter:
         self._crew = _Crew(bounds.threads)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = False
+        # few at one time: strangers must not fill the memory with bodies that nobody else may send so large
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by the server before the first request, after it has set its own signal handlers."""
@@ -166,10 +169,16 @@ class Adapter:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """One request: read all of it, let a thread answer it."""
-        assert self._loop is not None  # noqa: S101 - __rsgi_init__ comes first
         request = environ(scope)
         if "HTTP_HOST" not in request:
             return _refuse(protocol, 400)
+        if request["PATH_INFO"] not in self._bounds.larger:
+            return await self._take(protocol, request)
+        async with self._large:
+            return await self._take(protocol, request)
+
+    async def _take(self, protocol: Any, request: dict[str, Any]) -> None:
+        assert self._loop is not None  # noqa: S101 - __rsgi_init__ comes first
         if "CONTENT_LENGTH" in request or "HTTP_TRANSFER_ENCODING" in request:
             try:
                 async with asyncio.timeout(self._bounds.body_seconds):
@@ -195,7 +204,7 @@ class Adapter:
         One that is a little too large is read and thrown away: a reply sent before would be lost to most clients,
         whose next packet would meet a closed connection.
         """
-        most = self._bounds.body_size
+        most = self._bounds.larger.get(request["PATH_INFO"], self._bounds.body_size)
         if request.pop("HTTP_TRANSFER_ENCODING", None) is None:
             length = int(request["CONTENT_LENGTH"])
             if length <= most:
@@ -298,6 +307,7 @@ class _Crew:
 
 _SERVER = ("server", "web")  # ASVS 13.4.6: neither a product nor a version
 _OPENED = 10.0  # seconds in which the server has surely opened a file that it was handed
+_LARGE_AT_ONCE = 4
 _LAST_REQUESTS = 0.5  # seconds for clients that are connected to be heard
 
 

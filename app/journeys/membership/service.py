@@ -481,7 +481,7 @@ def _path(person: Person) -> str:
 
 
 def _handover_place(staff: Staff, person: Person) -> str:
-    return f"handover:{staff.present.session.id}:{person.id}"
+    return f"handover:{staff.present.session.name}:{person.id}"
 
 
 def _record(

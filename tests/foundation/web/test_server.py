@@ -28,7 +28,9 @@ from tests.faults.tiny import FILE
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(
-        tmp_path_factory.mktemp("server"), workers=1, bounds="body_size=1_000, threads=2, body_seconds=2"
+        tmp_path_factory.mktemp("server"),
+        workers=1,
+        bounds="body_size=1_000, larger={'/large': 5_000}, threads=2, body_seconds=2",
     ) as running:
         yield running
 
@@ -106,6 +108,29 @@ def test_a_body_arrives_whole_with_a_length_or_in_chunks(server: Served):
     assert got["body"] == "one" + "two" * 100
     assert got["environ"]["CONTENT_LENGTH"] == "303"
     assert "HTTP_TRANSFER_ENCODING" not in got["environ"]
+
+
+def test_a_larger_body_arrives_at_its_path_alone_and_at_no_other(server: Served):
+    def posted(target: str, size: int) -> bytes:
+        head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+        return raw(server, head.encode() + b"a" * size).split(b" ")[1]
+
+    assert posted("/echo", 1_001) == posted("/uploads", 1_001) == posted("/upload", 5_001) == b"413"
+    assert posted("/upload", 5_000) == b"404"  # the application was asked, and has no such page
+
+
+def test_larger_bodies_are_read_few_at_a_time_and_all_in_turn(server: Served):
+    head = b"POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5000\r\n\r\n"
+    answers: list[bytes] = []
+    racers = [
+        threading.Thread(target=lambda: answers.append(raw(server, head + b"a" * 5_000).split(b" ")[1]))
+        for _ in range(12)
+    ]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert answers == [b"404"] * 12
 
 
 def test_a_head_request_is_answered_without_a_body(server: Served):
