@@ -12,6 +12,7 @@ import click
 from app.cli.door import json_option, json_text
 from app.cli.house import open_house, read_settings
 from app.cli.importing import import_
+from app.records.attempts.model import FOREVER
 
 if TYPE_CHECKING:
     from app.journeys.administration.model import LockShown, Made, Shown
@@ -129,6 +130,10 @@ def _lock(lock: "LockShown", now: int) -> str:
     run = f"{lock.consecutive} wrong in a row" if lock.consecutive else "none wrong"
     if lock.disabled:
         return f"closed: {run}; has to be bound again"
+    if lock.locked_until >= FOREVER:
+        return f"locked until unlocked or recovered: {run}"
+    if lock.locked_until > now:
+        return f"locked until {moment(lock.locked_until)}: {run}"
     if lock.closed_to_strangers:
         return f"closed to unknown browsers: {run}"
     if lock.blocked_until > now:

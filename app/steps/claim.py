@@ -111,11 +111,17 @@ class Claims:
 
     def warn_owner(self, transaction: Transaction, visit: Visit, person: Person, now: int) -> None:
         """Tell somebody, on every channel, that strangers used up what strangers may spend (security rule 1)."""
+        self.tell_owner(transaction, visit, person, "notice_strangers", now)
+
+    def tell_owner(
+        self, transaction: Transaction, visit: Visit, person: Person, template: str, now: int, **variables: object
+    ) -> None:
+        """Tell somebody on every channel what was done from an address."""
         self._outbox.notify(
             transaction,
             contacts=people.usable_contacts(transaction, person.id, now),
-            template="notice_strangers",
-            variables={"address": visit.address, "at": now},
+            template=template,
+            variables={"address": visit.address, "at": now, **variables},
             language=person.language or visit.language,
             now=now,
         )

@@ -10,17 +10,19 @@ from app.foundation.clock import Clock
 from app.foundation.refusals import Code, Unavailable, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
-from app.records.attempts.model import Door, Factor
+from app.records.attempts.model import FOREVER, Door, Factor, Lockout, Spent
 from app.records.attempts.service import Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow
 from app.records.organizations import store as organizations
+from app.records.organizations.model import LockoutPolicy, OnFailures
 from app.records.people.model import Person
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
 
 PASSWORD = "password"  # noqa: S105 - the name of this proof
+LOCKED = "locked"  # the reason of a try that no lock let be judged
 _T = TypeVar("_T")
 
 
@@ -62,15 +64,18 @@ class PasswordStep:
         subject = subject_of(flow)
         again = self._tries.seen_wrong(subject, typed, flow.stamp, visit.block)
         with self._claims.noting(visit, flow, Factor.PASSWORD, self._clock.now()):
-            spent = self._tries.spend(subject, Factor.PASSWORD, door, again=again)
+            spent = self._tries.spend(subject, Factor.PASSWORD, door, again=again, lockout=_lockout(policy.lockout))
         try:
-            right = self._passwords.check(record if person else None, typed) and person is not None
+            fits = self._passwords.check(record if person else None, typed)
+            right = fits and person is not None and spent.judged
         except Unavailable:
             # nothing was judged, so nothing was tried: a flood must not lock the owner out
             self._tries.take_back(spent)
             raise
         now = self._clock.now()
         event, reason = (Event.SIGN_IN_PASSWORD_OK, "") if right else (Event.SIGN_IN_FAIL, "wrong_password")
+        if not spent.judged:
+            reason = LOCKED  # right or wrong: nobody looked
         with self._database.begin() as transaction:
             if right or not again:  # counted once, written down once: strangers must not bury what the owner looks for
                 audit.add_if_known(transaction, own_record(event, flow, visit, now, right=right, reason=reason))
@@ -79,8 +84,26 @@ class PasswordStep:
                 result = then(transaction, person, now)
             elif person is not None and spent.closed_to_strangers:
                 self._claims.warn_owner(transaction, visit, person, now)
+            if person is not None and not right and spent.locked_until:
+                self._lock(transaction, visit, flow, person, spent, now)
         if not right or person is None or record is None:
             self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
             raise Wrong(Code.WRONG_PASSWORD, field=field)
         self._passwords.strengthen(person.id, record, typed)
         return result, record.owed(policy.password, now)
+
+    def _lock(self, transaction: Transaction, visit: Visit, flow: Flow, person: Person, spent: Spent, now: int) -> None:
+        """Write down that a lock began, and tell the owner on every channel, once."""
+        until = 0 if spent.locked_until == FOREVER else spent.locked_until
+        details: dict[str, object] = {"until": until, "door": spent.door.value}
+        audit.add(
+            transaction, own_record(Event.SIGN_IN_LOCK, flow, visit, now, right=False, reason=LOCKED, details=details)
+        )
+        if spent.lock_is_news:
+            self._claims.tell_owner(transaction, visit, person, "notice_locked", now, until=until)
+
+
+def _lockout(policy: LockoutPolicy) -> Lockout | None:
+    if policy.on_failures is OnFailures.RETRY:
+        return None
+    return Lockout(policy.after, 60 * policy.minutes, each=policy.on_failures is OnFailures.DELAY)

@@ -63,7 +63,10 @@ class PasswordShown:
 
 @dataclass(frozen=True, slots=True)
 class LockShown:
-    """The counters of one factor. ``blocked_until`` is 0 or in the past where there is no wait."""
+    """The counters of one factor. ``blocked_until`` is 0 or in the past where there is no wait.
+
+    ``locked_until`` is an organization's lock, ``FOREVER`` until an unlock or a recovery; 0: there is none.
+    """
 
     factor: Factor
     consecutive: int
@@ -71,6 +74,7 @@ class LockShown:
     closed_to_strangers: bool
     disabled: bool
     locked: bool
+    locked_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,6 +248,7 @@ class Administration:
                         standing.closed_to_strangers,
                         standing.disabled,
                         locked=standing.locked(now),
+                        locked_until=standing.locked_until,
                     )
                     for factor, standing in standings.items()
                 ),

@@ -38,6 +38,7 @@ class Row:
     usable_from: Moment | None = None  # where it waits, until when
     expires: Moment | None = None  # of a password, where it has to be changed after some days
     left: int | None = None  # unused codes of a set
+    endless: bool = False  # locked until an unlock or a recovery
     barred: bool = False  # no recovery of this person takes it, by the policy of an organization
     default: bool = False  # the contact that PINs go to first
     actions: tuple[Action, ...] = ()

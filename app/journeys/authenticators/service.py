@@ -29,7 +29,7 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
-from app.records.attempts.model import Door, Factor
+from app.records.attempts.model import FOREVER, Door, Factor
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
@@ -117,19 +117,17 @@ class Authenticators:
         if record is None:
             return Row("password", "none")
         now, policy = present.now, self._means.new_password.policy(transaction, present.person)
-        state = "expired" if record.owed(policy, now) else self._state(transaction, present, Factor.PASSWORD)
+        standing = self._means.tries.standing(transaction, present.person.id, Factor.PASSWORD)
+        state = "expired" if record.owed(policy, now) else "locked" if standing.locked(now) else "active"
         return Row(
             "password",
             state,
             bound=_moment(record.changed_at, now),
             last_used=_moment(used, now),
+            endless=standing.locked_until >= FOREVER,
             expires=_moment(record.expires_at(policy), now),
             actions=(Action("change_password", f"{HOME}/password"),),
         )
-
-    def _state(self, transaction: Transaction, present: Present, factor: Factor) -> str:
-        standing = self._means.tries.standing(transaction, present.person.id, factor)
-        return "locked" if standing.locked(present.now) else "active"
 
     def _codes(self, transaction: Transaction, present: Present) -> SavedCodes | None:
         return self._means.saved_codes(transaction, present.person.id) if self._means.saved_codes else None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.records.attempts.model import FOREVER
 from app.steps.moments import Moment
 
 
@@ -51,6 +52,11 @@ class Wait:
     door: str
     until: Moment | None  # None: until a recovery, a sign-in in a lane of one's own, or an unlock
     consecutive: int
+
+    @property
+    def endless(self) -> bool:
+        """Whether an organization's lock stays until an unlock or a recovery."""
+        return self.until is not None and self.until.at >= FOREVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from app.journeys.support.model import Cause, Ending, Facts, Line, Remedy, Story
+from app.records.attempts.model import FOREVER
 from app.records.audit.model import Event
 
 DAY = 86_400
@@ -231,6 +232,8 @@ def _waiting(facts: Facts) -> Iterator[Cause]:
         count = facts.consecutive.get(factor, 0)
         if 0 in ends.values():
             yield Cause(f"{factor}_closed", Remedy("unlock"), {"count": count})
+        elif until >= FOREVER:
+            yield Cause(f"{factor}_locked", Remedy("unlock"), {"count": count})
         elif until:
             doors = tuple(door for door, end in ends.items() if end > facts.now)
             yield Cause(f"{factor}_waits", Remedy("unlock"), {"until": until, "count": count, "doors": doors})

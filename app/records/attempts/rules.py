@@ -4,7 +4,7 @@ The numbers are those of product.md section 5 and security rules 1 to 3. The 24 
 gives tries back, and neither does a success in between, a new flow or another door.
 """
 
-from app.records.attempts.model import Door, Factor, History, Standing, Verdict
+from app.records.attempts.model import FOREVER, Door, Factor, History, Lockout, Standing, Verdict
 
 DAY = 86_400
 HARD_CAP = 100  # consecutive failures an authenticator survives (NIST SP 800-63B-4 sec. 3.2.2)
@@ -38,12 +38,21 @@ def wait_after(consecutive: int) -> int:
     return min(300 << (consecutive - 10), 3_600)
 
 
-def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_once: int = APP_WINDOW_CODES) -> Verdict:
+def spend(
+    history: History,
+    factor: Factor,
+    door: Door,
+    now: int,
+    *,
+    codes_at_once: int = APP_WINDOW_CODES,
+    lockout: Lockout | None = None,
+) -> Verdict:
     """Count a try before it is judged. Where it may not be judged the history stays as it was.
 
     ``codes_at_once`` is how many app codes are right at this moment (three for each app). What a visitor can
     see depends on nothing about the person (security rule 14), so with several apps the tries beyond the
-    person's smaller share are answered like wrong ones and never judged.
+    person's smaller share are answered like wrong ones and never judged. So are those while a ``lockout`` holds: what
+    is counted, refused and told goes on as it does for everybody.
     """
     days = {name: tuple(at for at in times if at > now - DAY) for name, times in history.days.items()}
     here = days.get(door.value, ())
@@ -68,6 +77,15 @@ def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_on
         judged = len(here) < (door_cap or 0) * (APP_DAY // codes_at_once) // _ALL_DOORS[factor]
     if factor is Factor.SEND:
         return Verdict(History({**days, door.value: (*here, now)}), allowed=True)
+    failures, until = history.locks.get(door.value, (0, 0))
+    locks, begins = history.locks, False
+    if until > now:
+        judged = False
+    elif lockout is not None:
+        failures = failures + 1 if lockout.each or not until else 1
+        begins = failures >= lockout.after
+        until = (now + lockout.seconds if lockout.seconds else FOREVER) if begins else 0
+        locks = {**history.locks, door.value: (failures, until)}
     strangers = _counted_at(history.strangers, door, 1)
     wait = wait_after(run + 1)
     counted = History(
@@ -75,8 +93,16 @@ def spend(history: History, factor: Factor, door: Door, now: int, *, codes_at_on
         runs={**history.runs, door.value: (run + 1, now + wait if wait else 0)},
         consecutive=history.consecutive + 1,
         strangers=strangers,
+        locks=locks,
     )
-    return Verdict(counted, allowed=True, judged=judged, closed_to_strangers=_closed_at(counted, factor, door))
+    return Verdict(
+        counted,
+        allowed=True,
+        judged=judged,
+        closed_to_strangers=_closed_at(counted, factor, door),
+        locked_until=until if begins else 0,
+        lock_is_news=begins and lockout is not None and (not lockout.each or failures == lockout.after),
+    )
 
 
 def _closed_at(history: History, factor: Factor, door: Door) -> bool:
@@ -90,29 +116,39 @@ def _counted_at(strangers: dict[str, int], door: Door, by: int) -> dict[str, int
     return {**strangers, door.value: max(0, strangers.get(door.value, 0) + by)}
 
 
-def succeed(history: History, door: Door, at: int) -> History:
+def succeed(history: History, door: Door, at: int, now: int) -> History:
     """The try counted at ``at`` was right: it is taken back, and the run of failures ends.
 
-    The day's earlier failures stay, or an own success in between would refill a guesser's day.
+    The day's earlier failures stay, or an own success in between would refill a guesser's day; and so does the lock of
+    another door, which only its time, an unlock or a recovery ends.
     """
     times = list(history.days.get(door.value, ()))
     if at in times:
         times.remove(at)
-    return History(days={**history.days, door.value: tuple(times)} if door.value in history.days else history.days)
+    return History(
+        days={**history.days, door.value: tuple(times)} if door.value in history.days else history.days,
+        locks={name: lock for name, lock in history.locks.items() if lock[1] > now and name != door.value},
+    )
 
 
-def take_back(history: History, door: Door, at: int) -> History:
-    """The try counted at ``at`` was never judged: as if it had not been, but for waits that others earned."""
+def take_back(history: History, door: Door, at: int, locked_until: int = 0) -> History:
+    """The try counted at ``at`` was never judged: as if it had not been, but for waits and locks that others earned.
+
+    ``locked_until`` is the lock that it began.
+    """
     times = list(history.days.get(door.value, ()))
     if at in times:
         times.remove(at)
     run, blocked_until = history.runs.get(door.value, (0, 0))
     run = max(0, run - 1)
+    failures, until = history.locks.get(door.value, (0, 0))
+    undone = {door.value: (max(0, failures - 1), 0)} if until == locked_until and failures else {}
     return History(
         days={**history.days, door.value: tuple(times)} if door.value in history.days else history.days,
         runs={**history.runs, door.value: (run, blocked_until if wait_after(run) else 0)},
         consecutive=max(0, history.consecutive - 1),
         strangers=_counted_at(history.strangers, door, -1),
+        locks={**history.locks, **undone},
     )
 
 
@@ -142,6 +178,7 @@ def standing(history: History, factor: Factor, now: int) -> Standing:
         blocked_until=now + wait if wait > 0 else 0,
         closed_to_strangers=any(_closed_at(history, factor, door) for door in Door),
         disabled=history.consecutive >= HARD_CAP,
+        locked_until=max((until for _, until in history.locks.values() if until > now), default=0),
     )
 
 
@@ -152,7 +189,7 @@ def waits(history: History, factor: Factor, now: int) -> dict[Door, int]:
     everywhere = sorted(at for times in days.values() for at in times)
     found = {}
     for door in Door:
-        until = history.runs.get(door.value, (0, 0))[1]
+        until = max(history.runs.get(door.value, (0, 0))[1], history.locks.get(door.value, (0, 0))[1])
         if door in _DOORS[factor]:
             here, room = days.get(door.value, ()), _ALL_DOORS[factor]
             until = max(until, now + _until_room(here, _DOORS[factor][door], now, DAY))

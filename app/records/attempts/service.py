@@ -19,7 +19,7 @@ from app.foundation.secretbox import Keyring
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.records.attempts import rules, store
-from app.records.attempts.model import Door, Factor, History, Spent, Standing, Subject, Verdict
+from app.records.attempts.model import Door, Factor, History, Lockout, Spent, Standing, Subject, Verdict
 
 _SPARE_ROWS = 64
 # Counters in the ephemeral store have a fixed number of places with a few holders each, so that made-up User IDs
@@ -77,15 +77,17 @@ class Tries:
         *,
         codes_at_once: int = rules.APP_WINDOW_CODES,
         again: bool = False,
+        lockout: Lockout | None = None,
     ) -> Spent:
         """Count one try, in a write of its own, before it is judged. Raises Throttled where it may not be judged.
 
-        ``again``: it was tried and counted before, so it is judged without being counted (security rule 3).
+        ``again``: it was tried and counted before, so it is judged without being counted (security rule 3). ``lockout``
+        is the organization's; what it does not let be judged is told apart by nothing (rule 14).
         """
         now = self._clock.now()
 
         def count(transaction: Transaction, history: History) -> tuple[History, Verdict]:
-            verdict = rules.spend(history, factor, door, now, codes_at_once=codes_at_once)
+            verdict = rules.spend(history, factor, door, now, codes_at_once=codes_at_once, lockout=lockout)
             if verdict.allowed and factor is Factor.APP and door is not Door.LANE:
                 self._count_stranger(transaction, door, now)
             return (history if again else verdict.history), verdict
@@ -94,7 +96,17 @@ class Tries:
         if not verdict.allowed:
             raise Throttled(Code.TOO_MANY_TRIES, retry_after=verdict.retry_after)
         closed = verdict.closed_to_strangers and not again
-        return Spent(subject, factor, door, now, counted=not again, judged=verdict.judged, closed_to_strangers=closed)
+        return Spent(
+            subject,
+            factor,
+            door,
+            now,
+            counted=not again,
+            judged=verdict.judged,
+            closed_to_strangers=closed,
+            locked_until=0 if again else verdict.locked_until,
+            lock_is_news=verdict.lock_is_news and not again,
+        )
 
     def _rewrite(
         self, subject: Subject, factor: Factor, change: Callable[[Transaction, History], tuple[History, _T]]
@@ -133,7 +145,10 @@ class Tries:
         row = _row(spent.subject)
         history = store.lock(transaction, row, spent.factor)
         store.write(
-            transaction, row, spent.factor, rules.succeed(history, spent.door, spent.at if spent.counted else 0)
+            transaction,
+            row,
+            spent.factor,
+            rules.succeed(history, spent.door, spent.at if spent.counted else 0, self._clock.now()),
         )
         self._uncount_stranger(transaction, spent)
 
@@ -150,7 +165,7 @@ class Tries:
 
         def undo(transaction: Transaction, history: History) -> tuple[History, None]:
             self._uncount_stranger(transaction, spent)
-            return rules.take_back(history, spent.door, spent.at), None
+            return rules.take_back(history, spent.door, spent.at, spent.locked_until), None
 
         if spent.counted:
             self._rewrite(spent.subject, spent.factor, undo)

@@ -76,6 +76,8 @@ def to_json(history: History) -> str:
         value["consecutive"] = history.consecutive
     if strangers := {door: count for door, count in history.strangers.items() if count}:
         value["strangers"] = strangers
+    if history.locks:
+        value["locks"] = {door: list(lock) for door, lock in history.locks.items()}
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
@@ -87,4 +89,5 @@ def from_json(text: str | bytes) -> History:
         runs={door: (run[0], run[1]) for door, run in value.get("runs", {}).items()},
         consecutive=value.get("consecutive", 0),
         strangers=value.get("strangers", {}),
+        locks={door: (lock[0], lock[1]) for door, lock in value.get("locks", {}).items()},
     )

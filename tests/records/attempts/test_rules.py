@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.records.attempts import rules
-from app.records.attempts.model import Door, Factor, History
+from app.records.attempts.model import FOREVER, Door, Factor, History, Lockout
 
 NOW = 1_790_000_000
 DAY = 86_400
@@ -118,7 +118,7 @@ def test_an_own_success_in_between_gives_a_guesser_nothing_back():
             history = verdict.history
         own = rules.spend(history, Factor.APP, Door.LANE, now)
         if own.allowed:
-            history = rules.succeed(own.history, Door.LANE, now)
+            history = rules.succeed(own.history, Door.LANE, now, now)
         now += 60
     assert wrong == 6
 
@@ -151,7 +151,7 @@ def test_in_no_twenty_four_hours_are_more_than_twenty_wrong_app_codes_judged(gap
             continue
         history = verdict.history
         if right:
-            history = rules.succeed(history, door, now)
+            history = rules.succeed(history, door, now, now)
         else:
             wrong.append(now)
     for start in wrong:
@@ -206,3 +206,88 @@ def test_the_tally_of_a_day_slides_by_hours_and_never_forgets_too_early():
     last = NOW + 47 * 3600
     assert rules.total_of_day(hours, last + rules.until_less(hours, last)) == 24
     assert rules.total_of_day(hours, NOW + 80 * 3600) == 0
+
+
+# ---- what an organization wants beside the waits that hold for everybody
+
+LOCK, DELAY = Lockout(3, 900), Lockout(3, 900, each=True)
+
+
+@given(
+    gaps=st.lists(st.integers(0, 5_000), max_size=60),
+    doors=st.lists(st.sampled_from([Door.SIGN_IN, Door.LANE]), min_size=60, max_size=60),
+    lockout=st.sampled_from([LOCK, DELAY, Lockout(3, 0), Lockout(5, 60)]),
+)
+def test_what_a_visitor_can_see_goes_on_under_a_lockout_as_without(gaps, doors, lockout):
+    plain, locking, now = History(), History(), NOW
+    for gap, door in zip(gaps, doors, strict=False):
+        now += gap
+        without = rules.spend(plain, Factor.PASSWORD, door, now)
+        under = rules.spend(locking, Factor.PASSWORD, door, now, lockout=lockout)
+        assert (without.allowed, without.retry_after) == (under.allowed, under.retry_after)
+        assert without.closed_to_strangers == under.closed_to_strangers
+        plain, locking = without.history, under.history
+
+
+@given(
+    gaps=st.lists(st.integers(0, 2_000), max_size=60),
+    after=st.integers(3, 6),
+    seconds=st.sampled_from([0, 60, 900, 3_600]),
+)
+def test_no_more_wrong_passwords_are_judged_than_a_lock_allows_until_it_ends(gaps, after, seconds):
+    history, now, judged, until = History(), NOW, 0, 0
+    for gap in gaps:
+        now += gap
+        verdict = rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, now, lockout=Lockout(after, seconds))
+        if not verdict.allowed:
+            continue
+        history = verdict.history
+        assert verdict.judged == (now >= until)
+        if until and now >= until:
+            judged, until = 0, 0
+        judged += verdict.judged
+        assert judged <= after
+        if verdict.locked_until:
+            assert judged == after
+            until = verdict.locked_until
+            assert until == (now + seconds if seconds else FOREVER)
+
+
+def test_a_delay_begins_again_after_each_further_failure_and_is_news_once():
+    history, now, news, ends = History(), NOW, 0, []
+    for _ in range(6):
+        verdict = rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, now, lockout=DELAY)
+        history, news = verdict.history, news + verdict.lock_is_news
+        ends.append(verdict.locked_until)
+        now += 900
+    assert [bool(end) for end in ends] == [False, False, True, True, True, True]
+    assert news == 1
+
+
+def test_a_lock_of_one_door_leaves_the_other_open_and_a_success_there_does_not_end_it():
+    history = History()
+    for _ in range(3):
+        history = rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, NOW, lockout=Lockout(3, 0)).history
+    own = rules.spend(history, Factor.PASSWORD, Door.LANE, NOW, lockout=Lockout(3, 0))
+    assert own.judged
+    history = rules.succeed(own.history, Door.LANE, NOW, NOW)
+    assert rules.standing(history, Factor.PASSWORD, NOW).locked_until == FOREVER
+    assert not rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, NOW + 9 * DAY, lockout=Lockout(3, 0)).judged
+
+
+def test_the_try_that_would_lock_locks_nothing_where_it_is_right_or_could_not_be_judged():
+    history = History()
+    for _ in range(2):
+        history = rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, NOW, lockout=LOCK).history
+    third = rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, NOW, lockout=LOCK)
+    assert third.judged
+    assert third.locked_until == NOW + 900
+    assert rules.succeed(third.history, Door.SIGN_IN, NOW, NOW).locks == {}
+    assert rules.take_back(third.history, Door.SIGN_IN, NOW, third.locked_until).locks == history.locks
+
+
+def test_an_unlock_ends_a_lock():
+    history = History(locks={"sign_in": (3, FOREVER)})
+    assert rules.standing(history, Factor.PASSWORD, NOW).locked(NOW)
+    for cleared in (rules.clear(history), rules.forgive(history)):
+        assert not rules.standing(cleared, Factor.PASSWORD, NOW).locked(NOW)

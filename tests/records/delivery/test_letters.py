@@ -21,6 +21,7 @@ NOTICES = (
     "notice_rolled_back",
     "notice_unlocked",
     "notice_strangers",
+    "notice_locked",
     "notice_code_used",
     "notice_codes_made",
     "notice_app_added",
@@ -74,7 +75,10 @@ def pin(channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
 
 def notice(template: str, channel: Channel, language: str = "en", **more: str) -> tuple[str, str]:
     letter = Letters(settings(**more)).render(
-        template, channel, language, {**_SAID, "at": AT, "address": "203.0.113.7", "left": 9, "undo": UNDO}
+        template,
+        channel,
+        language,
+        {**_SAID, "at": AT, "address": "203.0.113.7", "left": 9, "undo": UNDO, "until": AT + 900},
     )
     return letter.subject, letter.text
 
@@ -292,3 +296,15 @@ def test_a_phone_number_keeps_its_digits_and_has_no_long_run(number: str) -> Non
     assert shown.replace(" ", "") == number.replace(" ", "")
     assert not re.search(r"[0-9]{6}", shown)
     assert not re.search(r"(?:^| )[0-9]$", shown)
+
+
+@languages
+@pytest.mark.parametrize("channel", Channel)
+def test_a_notice_of_a_lock_without_a_time_names_none_and_how_it_ends(channel: Channel, language: str) -> None:
+    letter = Letters(settings()).render(
+        "notice_locked", channel, language, {"at": AT, "address": "203.0.113.7", "until": 0}
+    )
+    assert "1970" not in letter.text
+    assert "https://keyturn.example.org" in letter.text
+    if channel is Channel.SMS:
+        assert septets(letter.text) <= SMS_LIMIT
