@@ -36,19 +36,16 @@ class Seals:
     def seal(self) -> Seal | None:
         """Seal all that is not sealed yet. Returns the newest seal of the chain where one was added, else None."""
         newest = None
-        while True:
-            with self._database.begin() as transaction:
-                added = self._add(transaction)
-            if added is None:
-                return newest
+        # what comes late is looked for once: it may wait for the next time, and a long log is gone through only once
+        while (added := self._add(also_late=newest is None)) is not None:
             newest = added
+        return newest
 
-    def _add(self, transaction: Transaction) -> Seal | None:
+    def _add(self, *, also_late: bool) -> Seal | None:
         now = self._clock.now()
-        before = store.newest_seal(transaction)
-        unsealed = self._unsealed(transaction, before, now)
-        batch = next(iter(rules.spans(unsealed, BATCH)), [])
-        found = store.stored(transaction, batch)
+        with self._database.read() as looking:
+            before = store.newest_seal(looking)
+            found = store.stored(looking, self._unsealed(looking, before, now, also_late=also_late))
         if not found:
             return None
         key = self._keyring.active
@@ -68,17 +65,22 @@ class Seals:
             body=body,
         )
         seal = replace(seal, chain=self._chain(seal))
-        # another worker may have been faster: then it has sealed these
-        return seal if store.add_seal(transaction, seal) else None
+        # all that is looked at stays as it is, and only this is written, so that nobody waits for it
+        with self._database.begin() as transaction:
+            # another worker may have been faster: then it has sealed these
+            return seal if store.add_seal(transaction, seal) else None
 
-    def _unsealed(self, transaction: Transaction, newest: Seal | None, now: int) -> set[int]:
-        """The numbers of events that may still be sealed, and are not."""
-        recent = store.seals_since(transaction, now - LATE)
-        low = _lowest_open(recent, newest)
+    def _unsealed(self, looking: Transaction, newest: Seal | None, now: int, *, also_late: bool) -> list[int]:
+        """The lowest numbers of events that may still be sealed, and are not: as many as one seal takes."""
         sealed: set[int] = set()
-        for seal in recent:
-            sealed |= rules.read(seal.body or "").keys()
-        return set(store.numbers_after(transaction, low - 1)) - sealed
+        low = newest.upto + 1 if newest else 0
+        if also_late:
+            recent = store.seals_since(looking, now - LATE)
+            low = _lowest_open(recent, newest)
+            for seal in recent:
+                sealed |= rules.read(seal.body or "").keys()
+        there = store.numbers_after(looking, low - 1, len(sealed) + BATCH)
+        return [number for number in there if number not in sealed][:BATCH]
 
     def _digest(self, stored: Stored, key: str) -> bytes:
         return self._keyring.mac(_EVENT, *rules.said_by(stored), key=key)[: rules.DIGEST]

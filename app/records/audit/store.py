@@ -200,9 +200,10 @@ def pages(transaction: Transaction, after: int, size: int, before: int | None = 
         after = rows[-1].id
 
 
-def numbers_after(transaction: Transaction, after: int) -> list[int]:
-    """The numbers of events, from one on."""
-    return [int(row[0]) for row in transaction.execute(select(events.c.id).where(events.c.id > after))]
+def numbers_after(transaction: Transaction, after: int, most: int) -> list[int]:
+    """The numbers of events after one, in their order."""
+    found = select(events.c.id).where(events.c.id > after).order_by(events.c.id).limit(most)
+    return [int(row[0]) for row in transaction.execute(found)]
 
 
 def stored(transaction: Transaction, numbers: Sequence[int]) -> tuple[Stored, ...]:

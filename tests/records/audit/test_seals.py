@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select, update
 
 from app.foundation.chance import SystemChance
 from app.foundation.secretbox import Keyring, MasterKey
+from app.records.audit import rules
 from app.records.audit import service as service_module
 from app.records.audit import store
 from app.records.audit.model import Event, Fault, Record, Tampering
@@ -36,7 +37,7 @@ def happen(database, clock, count=1, **changes):
 
 def numbers(database):
     with database.read() as looking:
-        return store.numbers_after(looking, -1)
+        return store.numbers_after(looking, -1, 10_000)
 
 
 def do(database, statement):
@@ -182,6 +183,36 @@ def test_an_event_that_comes_late_is_sealed_with_the_next(database, clock, seals
     assert (newest.first_id, newest.last_id) == (gap, gap)
     verdict = seals.verify()
     assert (verdict.events, verdict.waiting, verdict.fault) == (3, 0, None)
+
+
+def test_what_comes_late_below_many_new_ones_is_sealed_too(database, clock, seals, monkeypatch):
+    monkeypatch.setattr(service_module, "BATCH", 3)
+    happen(database, clock, 5)
+    gaps = numbers(database)[1:3]
+    for gap in gaps:
+        do(database, delete(EVENTS).where(EVENTS.c.id == gap))
+    seals.seal()
+    happen(database, clock, 7)
+    for gap in gaps:
+        put_in(database, gap)
+    seals.seal()
+    seals.seal()
+    verdict = seals.verify()
+    assert (verdict.events, verdict.waiting, verdict.fault) == (12, 0, None)
+
+
+def test_whoever_writes_does_not_wait_while_a_seal_is_made(sqlite_database, clock, keyring, monkeypatch):
+    happen(sqlite_database, clock, 3)
+
+    def slow(found):
+        happen(sqlite_database, clock, 1)  # would wait for five seconds, and fail, if a transaction were open
+        return written(found)
+
+    seals = Seals(sqlite_database, keyring, clock)
+    monkeypatch.setattr(rules, "written", slow)
+    seals._add(also_late=True)
+    verdict = seals.verify()
+    assert (verdict.events, verdict.waiting, verdict.fault) == (3, 1, None)
 
 
 # ---- the seals themselves
