@@ -48,15 +48,19 @@ _NUMBERS = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM 
 _NAME = "lower(hex(randomblob(16)))"
 _TABLES = (
     f"""INSERT INTO people (id, user_id, canonical_id, first_name, last_name, status, stamp, language,
-            home_organization, created_at)
+            home_organization, created_at, by_id, by_first, by_last)
         SELECT n, printf('person%07d', n), printf('person%07d', n), 'Given', printf('Family%d', n), 'active', {_NAME},
-            'en', :organization, :now FROM numbers""",
+            'en', :organization, :now, printf('person%07d', n), printf('given family%d', n), printf('family%d given', n)
+        FROM numbers""",
     """INSERT INTO memberships (person_id, organization_id, role, is_primary)
         SELECT n, :organization, 'member', 1 FROM numbers""",
-    f"""INSERT INTO contacts (id, person_id, channel, address, position, confirmed_at, usable_from, created_at)
-        SELECT {_NAME}, n, 'sms', printf('+1202%07d', n), 0, :now, :now, :now FROM numbers""",
-    f"""INSERT INTO contacts (id, person_id, channel, address, position, confirmed_at, usable_from, created_at)
-        SELECT {_NAME}, n, 'email', printf('person%07d@example.org', n), 0, :now, :now, :now FROM numbers""",
+    f"""INSERT INTO contacts (id, person_id, channel, address, position, confirmed_at, usable_from, created_at,
+            home_organization)
+        SELECT {_NAME}, n, 'sms', printf('+1202%07d', n), 0, :now, :now, :now, :organization FROM numbers""",
+    f"""INSERT INTO contacts (id, person_id, channel, address, position, confirmed_at, usable_from, created_at,
+            home_organization, by_address)
+        SELECT {_NAME}, n, 'email', printf('person%07d@example.org', n), 0, :now, :now, :now, :organization,
+            printf('person%07d@example.org', n) FROM numbers""",
     """INSERT INTO passwords (person_id, hash, pepper, form, changed_at, must_change, compromised, history_salt)
         SELECT n, :hash, :pepper, :form, :now, 0, 0, :history_salt FROM numbers""",
     """INSERT INTO password_history (person_id, digest_key, digest, created_at)

@@ -20,6 +20,7 @@ _GOALS = {
     Event.USER_UNFROZEN,
     Event.ROLLED_BACK,
     Event.STEPPED_UP,
+    Event.SUPPORT_DONE,
 }
 # what its owner would want to have frozen, if it was not they
 _CHANGES = {
@@ -84,7 +85,14 @@ def _ending(lines: Sequence[Line]) -> Ending:
     last = lines[-1]
     if last.failed or _lost(last):
         return Ending.BADLY
-    if last.event in {Event.PIN_SENT, Event.APP_OK, Event.SIGN_IN_PASSWORD_OK, Event.PIN_OK, Event.CODE_OK}:
+    if last.event in {
+        Event.PIN_SENT,
+        Event.APP_OK,
+        Event.SIGN_IN_PASSWORD_OK,
+        Event.PIN_OK,
+        Event.CODE_OK,
+        Event.ACCESS_CODE_OK,
+    }:
         return Ending.OPEN
     return Ending.WELL
 
@@ -114,6 +122,9 @@ _ADVICE: Mapping[tuple[str, str], str] = {
     (Event.APP_REUSE, ""): "next_code",
     (Event.CODE_FAIL, ""): "newest_codes",
     (Event.CODE_REUSE, ""): "another_code",
+    (Event.CODE_FAIL, "not_allowed"): "other_proof",
+    (Event.ACCESS_CODE_FAIL, "not_allowed"): "other_proof",
+    (Event.ACCESS_CODE_FAIL, ""): "access_code_again",
     (Event.PIN_FAIL, "expired"): "new_pin",
     (Event.PIN_FAIL, "wrong"): "newest_pin",
     (Event.PIN_FAIL, "removed"): "new_pin",
@@ -130,7 +141,7 @@ def _factor(line: Line) -> str:
         return str(line.details.get("factor", ""))
     if line.event == Event.SIGN_IN_FAIL:
         return "password"
-    if line.event in {*_APP_EVENTS, Event.CODE_FAIL, Event.CODE_REUSE}:
+    if line.event in {*_APP_EVENTS, Event.CODE_FAIL, Event.CODE_REUSE, Event.ACCESS_CODE_FAIL}:
         return "app"
     return "pin" if line.event == Event.PIN_FAIL else ""
 
@@ -285,6 +296,7 @@ _TELLING = {
     Event.APP_REUSE: "code_used",
     Event.CODE_FAIL: "wrong_saved_code",
     Event.CODE_REUSE: "saved_code_used",
+    Event.ACCESS_CODE_FAIL: "wrong_access_code",
     Event.PASSWORD_REFUSED: "password_refused",
     Event.THROTTLED: "throttled",
     Event.PIN_NOT_SENT: "pin_not_sent",
@@ -307,6 +319,8 @@ def _refused(facts: Facts, recent: Sequence[Line]) -> Iterator[Cause]:
         name = _TELLING.get(Event(line.event), "")
         if line.event == Event.PIN_FAIL:
             name = "pin_expired" if line.reason == "expired" else "wrong_pin"
+        if line.reason == "not_allowed":
+            name = "proof_not_allowed"
         explained = line.reason == "clock_off" or any(factor == _factor(line) for factor, _, _ in facts.waits)
         if name and not explained:
             yield Cause(name, _after((line,), facts), {"rules": line.details.get("rules", ()), "reason": line.reason})

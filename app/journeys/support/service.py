@@ -54,6 +54,8 @@ from app.steps.staff import Staff, Staffing
 
 HOME = "/support"
 SEARCH = f"{HOME}/people"
+OPERATOR = "operator"
+ELSEWHERE = "elsewhere"  # in place of an agent of an organization that these staff do not see
 LEAST = 2  # characters of what is looked for
 MOST = 50  # people of one search
 PAGE = 60  # events on one page of the timeline
@@ -77,6 +79,7 @@ _TOLD = (
     "label",
     "left",
     "cleared",
+    "action",
 )
 
 
@@ -187,8 +190,8 @@ class Support:
             dead=frozenset(factor.value for factor, one in standings.items() if one.disabled),
             recovered_at=person.recovered_at or 0,
         )
-        newest = self._lines(looking, person, now, None)
-        shown = newest if before is None else self._lines(looking, person, now, before)
+        newest = self._lines(looking, staff, person, now, None)
+        shown = newest if before is None else self._lines(looking, staff, person, now, before)
         page = rules.cut(shown, PAGE)
         may_act = self._means.staffing.may_act_on(looking, staff, person)
         path = page_of(person.user_id)
@@ -232,7 +235,7 @@ class Support:
         )
 
     def _lines(
-        self, looking: Transaction, person: Person, now: int, before: tuple[int, int] | None
+        self, looking: Transaction, staff: Staff, person: Person, now: int, before: tuple[int, int] | None
     ) -> tuple[Line, ...]:
         """A page of what happened and one line more, newest first, with what became of each message."""
         rows = queries.timeline(looking, person.id, PAGE + 1, before)
@@ -241,10 +244,20 @@ class Support:
         letters = queries.sent(looking, names)
         reached = {letter.contact_id for letter in letters.values()}
         masked = {one: _masked(people.contact(looking, one)) for one in reached}
-        return tuple(
+        theirs = frozenset(one.name for one in staff.organizations)
+        guest = person.home_organization not in staff.organization_ids
+        lines = (
             _line(row, one, person, now, letters.get(str(one.get("outbox", ""))), masked)
             for row, one in zip(rows, details, strict=True)
         )
+        return tuple(_own_only(line, one, theirs, guest=guest) for line, one in zip(lines, details, strict=True))
+
+
+def _own_only(line: Line, details: dict[str, Any], theirs: frozenset[str], *, guest: bool) -> Line:
+    """Without what belongs to organizations that these staff do not see: their names, and who works there."""
+    if details.get("organization") in theirs:
+        line = replace(line, details={**line.details, "organization": details["organization"]})
+    return replace(line, actor=ELSEWHERE) if guest and line.actor and line.actor != OPERATOR else line
 
 
 def _prefixes(typed: str) -> Prefixes:
@@ -377,7 +390,7 @@ def _line(
         address=row.address,
         browser=browser_name(str(details.get("browser", ""))),
         journey=str(details.get("journey", "")),
-        flow=str(details.get("flow", "")),
+        flow=str(details.get("flow") or details.get("request") or ""),
         details=told,
         delivery=delivery,
     )

@@ -238,6 +238,31 @@ def test_on_themselves_on_staff_and_on_guests_agents_have_no_buttons(one_portal,
     assert "other (" not in page.text  # what else somebody belongs to is not theirs to see
 
 
+def test_of_a_guest_neither_other_organizations_nor_those_who_work_there_are_named(one_portal, desk):
+    portal = one_portal
+    guest = portal.add("guest", app=False, home="other")
+    with portal.base.database.begin() as transaction:
+        home = organization(transaction, portal.base.chance)
+        organizations.join(transaction, guest.id, home.id, Role.MEMBER, is_primary=False)
+        for event, actor, where in (
+            (Event.MEMBERSHIP_ACCEPTED, "self", "default"),
+            (Event.MEMBERSHIP_ACCEPTED, "self", "Rival Ltd"),
+            (Event.ROLE_CHANGED, "agent-of-rival", "Rival Ltd"),
+            (Event.UNLOCKED, "agent-of-rival", ""),
+        ):
+            reason = "operator" if event is Event.UNLOCKED else ""
+            details: dict[str, object] = {"organization": where}
+            audit.add(transaction, Record(event, 1, guest.id, actor, "success", reason, details=details))
+    page = desk.look("guest")
+    assert "rival" not in page.text.lower()
+    assert sorted(lines[0] for _, _, lines in page.stories) == [
+        "A membership of default was accepted",
+        "A membership or a role was changed",
+        "A membership or a role was changed by staff of another organization",
+        "Unlocked by staff of another organization",
+    ]
+
+
 def test_looking_is_written_down_once_in_a_quarter_of_an_hour_and_its_owner_sees_it(one_portal, desk, ana):
     """Requirement H-05."""
     for _ in range(3):

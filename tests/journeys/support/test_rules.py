@@ -112,6 +112,8 @@ CAUSES: list[tuple[str, Facts, list[Line], list[str], str]] = [
     ("used code", WELL, [line(Event.APP_REUSE)], ["code_used"], "next_code"),
     ("wrong saved code", WELL, [line(Event.CODE_FAIL)], ["wrong_saved_code"], "newest_codes"),
     ("used saved code", WELL, [line(Event.CODE_REUSE)], ["saved_code_used"], "another_code"),
+    ("wrong access code", WELL, [line(Event.ACCESS_CODE_FAIL)], ["wrong_access_code"], "access_code_again"),
+    ("not taken", WELL, [line(Event.CODE_FAIL, reason="not_allowed")], ["proof_not_allowed"], "other_proof"),
     ("old PIN", WELL, [line(Event.PIN_FAIL, reason="expired")], ["pin_expired"], "new_pin"),
     ("wrong PIN", WELL, [line(Event.PIN_FAIL, reason="wrong")], ["wrong_pin"], "newest_pin"),
     ("rules", WELL, [line(Event.PASSWORD_REFUSED, rules=["history"])], ["password_refused"], "read_rules"),
