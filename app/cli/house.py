@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from app.foundation.settings import Settings
     from app.foundation.sql import Database
     from app.journeys.administration.service import Administration
+    from app.journeys.approvals.service import Approvals
     from app.wiring import Foundation
 
 # no store is asked while people are made or looked at, so none needs to run
@@ -65,6 +66,7 @@ class House:
 
     base: "Foundation"
     people: "Administration"
+    approvals: "Approvals"
     prepared: Prepared
 
 
@@ -75,6 +77,7 @@ def open_house(settings: "Settings", *, prepare: bool) -> Iterator[House]:
     from app.foundation import keyfile
     from app.foundation.sql import migrations
     from app.journeys.administration.service import Administration
+    from app.journeys.approvals.service import Approvals
 
     if prepare:
         keyfile.make_state_dir(settings.state_dir)
@@ -90,6 +93,8 @@ def open_house(settings: "Settings", *, prepare: bool) -> Iterator[House]:
         migrated = prepare and migrations.migrate(base.database)
         wiring.admit(base)
         means = wiring.build_means(base)
+        steps = wiring.build_steps(base, means)
+        approvals = Approvals(wiring.build_approval_means(base, means, steps))
         people = Administration(
             database=base.database,
             passwords=means.passwords,
@@ -101,11 +106,11 @@ def open_house(settings: "Settings", *, prepare: bool) -> Iterator[House]:
             chance=base.chance,
             issuer=settings.brand_name,
             language=settings.default_language,
-            invitations=wiring.build_steps(base, means).invitations,
+            invitations=steps.invitations,
             hands=hands,
         )
         made_organization = prepare and people.make_default_organization()
-        yield House(base, people, Prepared(made_keys, migrated, made_organization))
+        yield House(base, people, approvals, Prepared(made_keys, migrated, made_organization))
     finally:
         base.hasher.close()
         base.database.close()

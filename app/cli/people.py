@@ -210,6 +210,52 @@ def unlock(user_id: str, *, reason: str, as_json: bool) -> None:
     click.echo(f"told: {', '.join(done.told) or 'nobody, there is no confirmed contact'}")
 
 
+@user.command("requests")
+@click.argument("user_id")
+@json_option
+def requests(user_id: str, *, as_json: bool) -> None:
+    """Show what agents ask to do for somebody and have not done, with the numbers that `approve` takes."""
+    from app.journeys.approvals.model import NobodyThere
+
+    with open_house(read_settings(), prepare=False) as house:
+        try:
+            found = house.approvals.open_requests(user_id)
+        except NobodyThere:
+            raise click.ClickException("there is nobody with that User ID") from None
+    if as_json:
+        click.echo(json_text({"requests": [asdict(one) for one in found]}))
+        return
+    for one in found:
+        click.echo(f"{one.id}  {one.action}  {one.state}  asked by {one.agent}: {one.reason}")
+    if not found:
+        click.echo("nothing is asked for")
+
+
+@user.command("approve")
+@click.argument("request_id", metavar="NUMBER")
+@click.option("--reason", required=True, help="Why, 10 to 500 characters; it is written down, and shown to the person.")
+@json_option
+def approve(request_id: str, *, reason: str, as_json: bool) -> None:
+    """Agree, as the second agent would, to what another agent asked for. The person is told on every channel."""
+    from app.foundation.refusals import OutOfOrder, Wrong
+    from app.journeys.approvals.model import NobodyThere
+
+    with open_house(read_settings(), prepare=False) as house:
+        try:
+            request = house.approvals.confirm_by_operator(request_id, reason)
+        except NobodyThere:
+            raise click.ClickException("there is no request of that number") from None
+        except Wrong:
+            raise click.ClickException("the reason must be one line of 10 to 500 characters") from None
+        except OutOfOrder:
+            raise click.ClickException("that request does not wait for a second agent; nothing was changed") from None
+    earliest = datetime.fromtimestamp(request.ready_at or 0, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if as_json:
+        click.echo(json_text({"request": request.id, "state": request.state.value, "ready_at": request.ready_at}))
+        return
+    click.echo(f"agreed; an agent may carry it out from {earliest}, unless it is cancelled before")
+
+
 @user.command("unfreeze")
 @click.argument("user_id")
 @click.option("--reason", required=True, help="Why; it is written down, and shown to the person.")

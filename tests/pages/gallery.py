@@ -771,11 +771,101 @@ _IMPORT_CASES: dict[str, Case] = {
     "import-under-way": _import(at=1_000),
     "import-done": _import(at=1_400, bad=()),
     "import-nothing": _import(0, there=0),
+_REQUESTED: dict[str, Any] = {
+    "id": "5f2a91c07be44d0c9a63d0b1f7e2c815",
+    "user_id": "jane",
+    "name": "Jane Miller",
+    "action": "remove-app",
+    "target": "Phone",
+    "agent": "Sam Okafor",
+    "organization": "Subsidiary Ltd",
+    "reason": "Jane lost her phone on the train and wants its app removed.",
+    "state": "asked",
+    "asked_at": datetime(2026, 9, 21, 14, 13, tzinfo=UTC),
+    "expires_at": datetime(2026, 9, 22, 14, 13, tzinfo=UTC),
+    "contact": "j•••@e•••.org",
+    "needs_second": True,
+    "waiting": 86_400,
+    "approved_at": None,
+    "confirmed_at": None,
+    "second": "",
+    "ready_at": None,
+    "ended_at": None,
+    "due": False,
+    "own": False,
+}
+_APPROVED = {**_REQUESTED, "state": "second", "approved_at": _REQUESTED["expires_at"]}
+_GRANTED = {
+    **_APPROVED,
+    "state": "granted",
+    "confirmed_at": _REQUESTED["expires_at"],
+    "second": "Tess Lindqvist",
+    "ready_at": datetime(2026, 9, 23, 14, 13, tzinfo=UTC),
+}
+_CONFIRMING = {**_GRANTED, "action": "contact", "target": "••• ••• 98", "state": "confirming"}
+
+
+def _acting(action: str, status: int = 200, errors: Any = None, **changes: Any) -> Case:
+    contacts = [
+        {"id": "a", "kind": "sms", "shown": "••• ••• 67"},
+        {"id": "b", "kind": "email", "shown": "j•••@e•••.org"},
+    ]
+    targets = [{"id": "c", "kind": "active", "shown": "Phone"}, {"id": "d", "kind": "disabled", "shown": "Tablet"}]
+    page = {"user_id": "jane", "name": "Jane Miller", "action": action, "request": None, "contacts": contacts}
+    weakens = action in ("access-code", "remove-app", "contact")
+    page = {**page, "weakens": weakens, "targets": targets if action == "remove-app" else [], **changes}
+    typed = dict.fromkeys(("reason", "contact", "app", "address"), "")
+    return Case("approvals/action.html", {**_AGENT, "page": page, "typed": typed, "errors": errors or {}}, status)
+
+
+def _approve(page: str, status: int = 200, **context: Any) -> Case:
+    ends = {"cancelled": False, "filed": False, "waits": True, "action": "remove-app"}
+    return Case(f"approvals/{page}.html", {"errors": {}, "token": "x" * 43, **ends, **context}, status)
+
+
+def _seconds(page: str, **context: Any) -> Case:
+    return Case(f"approvals/{page}.html", {**_AGENT, **context})
+
+
+_APPROVAL_CASES: dict[str, Case] = {
+    "approve": _approve("code"),
+    "approve-wrong": _approve("code", 422, **_one(Code.WRONG_APPROVAL_CODE, "code")),
+    "approve-no-words": _approve("code", 422, **_one(Code.NOT_AN_APPROVAL_CODE, "code")),
+    "approve-decide": _approve("decide", request=_REQUESTED),
+    "approve-decide-contact": _approve("decide", request=_CONFIRMING),
+    "approve-decide-missing": _approve("decide", 422, **{"request": _REQUESTED, **_one(Code.MISSING, "decision")}),
+    "approve-done": _approve("done"),
+    "approve-done-code": _approve("done", action="access-code"),
+    "approve-done-contact": _approve("done", filed=True, waits=False),
+    "approve-cancelled": _approve("done", cancelled=True),
+    "approve-cancel": _approve("cancel", request=_GRANTED),
+    "approve-dead": _approve("dead", 410),
+    "approvals": _seconds("list", requests=[_APPROVED, {**_APPROVED, "own": True, "action": "access-code"}]),
+    "approvals-none": _seconds("list", requests=[]),
+    "approvals-review": _seconds("review", request=_APPROVED),
+    "approvals-review-own": _seconds("review", request={**_APPROVED, "own": True}),
+    "approvals-review-done": _seconds("review", request=_GRANTED),
+    **{
+        f"act-{name}": _acting(name) for name in ("unlock", "resend-activation", "access-code", "remove-app", "contact")
+    },
+    "act-freeze": _acting("freeze"),
+    "act-access-code-none": _acting("access-code", contacts=[]),
+    "act-remove-app-none": _acting("remove-app", targets=[]),
+    "act-wrong": _acting(
+        "remove-app", 422, _errors(Refused(Code.NO_SUCH_APP, "app"), Refused(Code.NOT_A_REASON, "reason"))
+    ),
+    "act-refused": _acting("unlock", 422, _errors(Refused(Code.NOTHING_LOCKED))),
+    "act-contact-wrong": _acting("contact", 422, _errors(Refused(Code.NOT_A_PHONE, "address"))),
+    "act-asked": _acting("remove-app", request=_REQUESTED),
+    "act-waiting": _acting("remove-app", request=_GRANTED),
+    "act-due": _acting("remove-app", request={**_GRANTED, "due": True}),
+    "act-last": _acting("remove-app", request={**_GRANTED, "state": "cancelled", "ended_at": _GRANTED["ready_at"]}),
 }
 
 CASES: dict[str, Case] = {
     **_IMPORT_CASES,
     **_PEOPLE_CASES,
+    **_APPROVAL_CASES,
     "authenticators": _overview(Overview(_ROWS, 2, _RICH)),
     "authenticators-poor": _overview(
         Overview((replace(_ROWS[0], state="locked"), replace(_ROWS[1], last_used=None)), 1, _POOR, _since(-40_000)),
