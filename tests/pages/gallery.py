@@ -771,6 +771,8 @@ _IMPORT_CASES: dict[str, Case] = {
     "import-under-way": _import(at=1_000),
     "import-done": _import(at=1_400, bad=()),
     "import-nothing": _import(0, there=0),
+}
+
 _REQUESTED: dict[str, Any] = {
     "id": "5f2a91c07be44d0c9a63d0b1f7e2c815",
     "user_id": "jane",
@@ -815,7 +817,7 @@ def _acting(action: str, status: int = 200, errors: Any = None, **changes: Any) 
     weakens = action in ("access-code", "remove-app", "contact")
     page = {**page, "weakens": weakens, "targets": targets if action == "remove-app" else [], **changes}
     typed = dict.fromkeys(("reason", "contact", "app", "address"), "")
-    return Case("approvals/action.html", {**_AGENT, "page": page, "typed": typed, "errors": errors or {}}, status)
+    return Case("approvals/action.html", {**_ON_DUTY, "page": page, "typed": typed, "errors": errors or {}}, status)
 
 
 def _approve(page: str, status: int = 200, **context: Any) -> Case:
@@ -824,7 +826,7 @@ def _approve(page: str, status: int = 200, **context: Any) -> Case:
 
 
 def _seconds(page: str, **context: Any) -> Case:
-    return Case(f"approvals/{page}.html", {**_AGENT, **context})
+    return Case(f"approvals/{page}.html", {**_ON_DUTY, **context})
 
 
 _APPROVAL_CASES: dict[str, Case] = {
