@@ -813,7 +813,13 @@ def _acting(action: str, status: int = 200, errors: Any = None, **changes: Any) 
         {"id": "b", "kind": "email", "shown": "j•••@e•••.org"},
     ]
     targets = [{"id": "c", "kind": "active", "shown": "Phone"}, {"id": "d", "kind": "disabled", "shown": "Tablet"}]
-    page = {"user_id": "jane", "name": "Jane Miller", "action": action, "request": None, "contacts": contacts}
+    page: dict[str, Any] = {
+        "user_id": "jane",
+        "name": "Jane Miller",
+        "action": action,
+        "request": None,
+        "contacts": contacts,
+    }
     weakens = action in ("access-code", "remove-app", "contact")
     page = {**page, "weakens": weakens, "targets": targets if action == "remove-app" else [], **changes}
     typed = dict.fromkeys(("reason", "contact", "app", "address"), "")
