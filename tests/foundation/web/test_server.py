@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(
         tmp_path_factory.mktemp("server"),
         workers=1,
-        bounds="body_size=1_000, larger={'/large': 5_000}, threads=2, body_seconds=2",
+        bounds="body_size=1_000, larger={'/upload': 5_000}, threads=2, body_seconds=2",
     ) as running:
         yield running
 
