@@ -51,6 +51,8 @@ from app.journeys.importing import views as importing_views
 from app.journeys.importing.service import Importing, ImportingMeans
 from app.journeys.membership import views as membership_views
 from app.journeys.membership.service import Members, MembershipMeans, OwnMemberships
+from app.journeys.messaging import views as messaging_views
+from app.journeys.messaging.service import Messaging, MessagingMeans
 from app.journeys.operations import views as operations_views
 from app.journeys.operations.service import Housekeeping, Operations
 from app.journeys.policy import views as policy_views
@@ -588,6 +590,20 @@ def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) ->
         )
     )
     app.register_blueprint(importing_views.blueprint(importing, steps.staffing))
+    messaging = Messaging(
+        MessagingMeans(
+            database=base.database,
+            ephemeral=base.ephemeral,
+            clock=base.clock,
+            limits=means.limits,
+            tries=means.tries,
+            outbox=means.outbox,
+            staffing=steps.staffing,
+            configured=channels.configured(base.settings),
+            messages_per_hour=base.settings.limit_messages_per_hour,
+        )
+    )
+    app.register_blueprint(messaging_views.blueprint(messaging, steps.staffing))
     membership = MembershipMeans(
         database=base.database,
         ephemeral=base.ephemeral,

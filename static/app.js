@@ -212,6 +212,10 @@ const poll = state && { since: now(), timer: 0, busy: false, over: false };
 
 function delivered(news) {
   if (news.state === state.dataset.state) return;
+  if (state.dataset.then === "reload") {
+    location.reload(); // the page says more than whether it arrived
+    return;
+  }
   state.dataset.state = news.state;
   const shown = all("[data-when]").filter((words) => {
     words.hidden = words.dataset.when !== news.state;

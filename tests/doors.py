@@ -235,6 +235,8 @@ DOORS = (
     _door("/admin/people/import/review", "GET POST", Guard.ADMINISTRATOR),
     _door("/admin/people/import/status", "GET", Guard.ADMINISTRATOR),
     _door("/admin/people/import/report", "GET", Guard.ADMINISTRATOR),
+    _door("/admin/delivery", "GET POST", Guard.ADMINISTRATOR, "contact"),
+    _door("/admin/delivery/status", "GET", Guard.ADMINISTRATOR),
     _door("/admin/people/propose", "GET POST", Guard.ADMINISTRATOR, "user_id", "organization"),
     _door("/admin/people/<user_id>", "GET", Guard.ADMINISTRATOR, example="/admin/people/jane"),
     *(

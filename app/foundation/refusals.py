@@ -45,6 +45,7 @@ class Code(StrEnum):
     LAST_ADMINISTRATOR = "last_administrator"
     AT_HOME = "at_home"
     NOT_AN_ORGANIZATION = "not_an_organization"
+    NOT_A_CONTACT = "not_a_contact"
     FILE_TOO_LARGE = "file_too_large"
     TOO_MANY_ROWS = "too_many_rows"
     NOT_AN_IMPORT = "not_an_import"

@@ -44,13 +44,13 @@ class Staffing:
         """
         return self._let_in(cookie, visit, Role.SUPPORT, fresh=fresh)
 
-    def administrator(self, cookie: str | None, visit: Visit, *, fresh: bool = False) -> Staff:
-        """The same for administrators alone."""
-        return self._let_in(cookie, visit, Role.ADMINISTRATOR, fresh=fresh)
+    def administrator(self, cookie: str | None, visit: Visit, *, fresh: bool = False, used: bool = True) -> Staff:
+        """The same for administrators alone. ``used`` False where a script asks."""
+        return self._let_in(cookie, visit, Role.ADMINISTRATOR, fresh=fresh, used=used)
 
-    def _let_in(self, cookie: str | None, visit: Visit, least: Role, *, fresh: bool) -> Staff:
-        look = self._presence.fresh if fresh else self._presence.full
-        present = look(cookie, visit)
+    def _let_in(self, cookie: str | None, visit: Visit, least: Role, *, fresh: bool, used: bool = True) -> Staff:
+        presence = self._presence
+        present = presence.fresh(cookie, visit) if fresh else presence.full(cookie, visit, used=used)
         with self._database.read() as looking:
             held = _held(organizations.memberships_of(looking, present.person.id), least)
         if not held:

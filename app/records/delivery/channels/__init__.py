@@ -22,6 +22,15 @@ class NotConfigured:
         return Fate(State.SENT)
 
 
+def configured(settings: Settings) -> frozenset[Channel]:
+    """The channels that have settings; in the demo both, whose messages go to its page."""
+    there = {
+        Channel.EMAIL: settings.smtp_url or settings.demo,
+        Channel.SMS: settings.twilio_account_sid or settings.demo,
+    }
+    return frozenset(channel for channel, setting in there.items() if setting)
+
+
 def build(settings: Settings, clock: Clock, *, inbox: Inbox | None = None) -> dict[Channel, Sender]:
     """A sender for each channel. With an ``inbox`` (the demo) nothing leaves this machine.
 
