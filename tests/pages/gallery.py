@@ -41,6 +41,7 @@ from app.journeys.directory.model import DAYS, Found, Listed, Look
 from app.journeys.directory.model import Page as ListPage
 from app.journeys.importing.model import DryRun, Progress, Review
 from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
+from app.journeys.messaging.model import DeliveryPage, Last, Reach, Test, Way
 from app.journeys.support.model import (
     Cause,
     Delivery,
@@ -56,6 +57,7 @@ from app.journeys.support.model import (
 from app.journeys.support.model import PersonPage as Dossier
 from app.journeys.support.model import Row as Factor
 from app.records.audit.model import Checked, Fault, Tampering
+from app.records.delivery.model import Channel as Channels
 from app.records.figures.model import HOUR, Count, Figure
 from app.records.organizations.model import Organization, Role
 from app.records.people.model import Status
@@ -868,9 +870,31 @@ _APPROVAL_CASES: dict[str, Case] = {
     "act-waiting": _acting("remove-app", request=_GRANTED),
     "act-due": _acting("remove-app", request={**_GRANTED, "due": True}),
     "act-last": _acting("remove-app", request={**_GRANTED, "state": "cancelled", "ended_at": _GRANTED["ready_at"]}),
+_SMS, _EMAIL = Channels.SMS, Channels.EMAIL
+_WAYS = (
+    Way(_SMS, True, Last(_NOW - 300), Last(_NOW - 86_400, "unreachable")),
+    Way(_EMAIL, False, None, None),
+)
+_REACHES = (Reach("1", _SMS, "••• ••• 67"), Reach("2", _EMAIL, "j•••@e•••.org"))
+
+
+def _delivery(test: Test | None = None, reaches: Any = _REACHES, status: int = 200, errors: Any = None) -> Case:
+    page = DeliveryPage(_WAYS, reaches, test)
+    context = {"page": page, "status_at": "/admin/delivery/status", "errors": errors or {}}
+    return Case("messaging/delivery.html", {**_STAFF_FRAME, **context}, status, "/admin/delivery")
+
+
+_DELIVERY_CASES: dict[str, Case] = {
+    "delivery": _delivery(),
+    "delivery-delivered": _delivery(Test(_SMS, "••• ••• 67", "delivered", "", settled=True)),
+    "delivery-waits": _delivery(Test(_EMAIL, "j•••@e•••.org", "queued", "provider_setup", settled=True)),
+    "delivery-failed": _delivery(Test(_SMS, "••• ••• 67", "failed", "bad_number", settled=True)),
+    "delivery-throttled": _delivery(None, status=429, errors=_errors(Refused(Code.TOO_MANY_MESSAGES, "", {}, 600))),
+    "delivery-no-contact": _delivery(None, ()),
 }
 
 CASES: dict[str, Case] = {
+    **_DELIVERY_CASES,
     **_IMPORT_CASES,
     **_PEOPLE_CASES,
     **_APPROVAL_CASES,

@@ -48,6 +48,7 @@ def test_a_test_goes_to_the_own_phone_and_its_delivery_is_told(one_portal, ada):
     one_portal.deliver()
     assert "this is a test message" in one_portal.phone.to(PHONE)[-1].body
     assert browser.get(f"{PAGE}/status").json["state"] == "sent"
+    one_portal.phone.tell(one_portal.phone.to(PHONE)[-1].sid, "delivered")
     one_portal.base.clock.advance(5)
     one_portal.deliver()
     told = browser.get(f"{PAGE}/status").json
