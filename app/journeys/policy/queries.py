@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, case, func, or_, select
 
 from app.factors.password.store import passwords
 from app.factors.recovery_code.store import codes, sets
@@ -13,18 +13,57 @@ from app.factors.totp.store import apps
 from app.foundation.sql import Prepared, Transaction
 from app.records.organizations.model import Role
 from app.records.organizations.store import memberships
-from app.records.people.model import Status
+from app.records.people.model import Channel, Status
 from app.records.people.store import contacts, people
 
 _CHUNK = 500  # ids in one statement
+# what somebody has: so many people have the same that each sum is judged once
+PASSWORD, APP, SIGNING_APP, CODE, SIGNING_CODE, EMAIL, PHONE = (1 << n for n in range(7))
 _OURS = and_(memberships.c.organization_id == bindparam("organization_id"), memberships.c.proposed_at.is_(None))
 _NOW: Any = bindparam("now")
 
+# each looked up by the person's index, and together one number for each person: 100,000 rows of two columns
+_app = (
+    select(func.max(case((apps.c.usable_from <= _NOW, SIGNING_APP + APP), else_=SIGNING_APP)))
+    .where(apps.c.person_id == memberships.c.person_id, apps.c.state == AppState.ACTIVE.value)
+    .scalar_subquery()
+)
+_unused = select(codes.c.set_id).where(codes.c.set_id == sets.c.id, codes.c.used_at.is_(None)).exists()
+_serves = and_(sets.c.usable_from <= _NOW, or_(sets.c.serves_until.is_(None), sets.c.serves_until > _NOW))
+_code = (
+    select(
+        func.max(case((sets.c.voided_at.is_(None), SIGNING_CODE), else_=0)) + func.max(case((_serves, CODE), else_=0))
+    )
+    .where(sets.c.person_id == memberships.c.person_id, or_(sets.c.voided_at.is_(None), _serves), _unused)
+    .scalar_subquery()
+)
+_usable = and_(contacts.c.confirmed_at.is_not(None), contacts.c.removed_at.is_(None), contacts.c.usable_from <= _NOW)
+_contact = (
+    select(
+        func.max(case((contacts.c.channel == Channel.EMAIL.value, EMAIL), else_=0))
+        + func.max(case((contacts.c.channel == Channel.SMS.value, PHONE), else_=0))
+    )
+    .where(contacts.c.person_id == memberships.c.person_id, _usable)
+    .scalar_subquery()
+)
 _MEMBERS = Prepared(
     select(memberships.c.person_id, memberships.c.is_primary)
     .join_from(memberships, people, people.c.id == memberships.c.person_id)
     .where(_OURS, people.c.status == Status.ACTIVE.value)
-    .order_by(memberships.c.person_id)
+)
+_TRAITS = Prepared(
+    select(
+        memberships.c.person_id,
+        (
+            case((passwords.c.person_id.is_not(None), PASSWORD), else_=0)
+            + func.coalesce(_app, 0)
+            + func.coalesce(_code, 0)
+            + func.coalesce(_contact, 0)
+        ).label("traits"),
+    )
+    .join_from(memberships, people, people.c.id == memberships.c.person_id)
+    .outerjoin(passwords, passwords.c.person_id == memberships.c.person_id)
+    .where(_OURS, people.c.status == Status.ACTIVE.value)
 )
 _theirs = memberships.alias("theirs")
 _ELSEWHERE = Prepared(
@@ -32,31 +71,10 @@ _ELSEWHERE = Prepared(
     .join_from(memberships, _theirs, _theirs.c.person_id == memberships.c.person_id)
     .where(_OURS, _theirs.c.organization_id != memberships.c.organization_id, _theirs.c.proposed_at.is_(None))
 )
-_APPS = Prepared(
-    select(apps.c.person_id, apps.c.usable_from)
-    .join_from(memberships, apps, apps.c.person_id == memberships.c.person_id)
-    .where(_OURS, apps.c.state == AppState.ACTIVE.value)
-)
-_unused = select(codes.c.set_id).where(codes.c.set_id == sets.c.id, codes.c.used_at.is_(None)).exists()
-_CODES = Prepared(
-    select(
-        sets.c.person_id,
-        sets.c.voided_at.is_(None).label("signs_in"),
-        and_(sets.c.usable_from <= _NOW, or_(sets.c.serves_until.is_(None), sets.c.serves_until > _NOW)).label(
-            "recovers"
-        ),
-    )
-    .join_from(memberships, sets, sets.c.person_id == memberships.c.person_id)
-    .where(
-        _OURS,
-        or_(sets.c.voided_at.is_(None), sets.c.serves_until.is_(None), sets.c.serves_until > _NOW),
-        _unused,
-    )
-)
-_CONTACTS = Prepared(
-    select(contacts.c.person_id, contacts.c.channel, contacts.c.address)
+_PHONES = Prepared(
+    select(contacts.c.person_id, contacts.c.address)
     .join_from(memberships, contacts, contacts.c.person_id == memberships.c.person_id)
-    .where(_OURS, contacts.c.confirmed_at.is_not(None), contacts.c.removed_at.is_(None), contacts.c.usable_from <= _NOW)
+    .where(_OURS, _usable, contacts.c.channel == Channel.SMS.value)
 )
 _PASSWORDS = Prepared(
     select(
@@ -95,17 +113,13 @@ class Bulk:
         """Their other memberships: person_id, organization_id, is_primary."""
         return _ELSEWHERE.rows(self.transaction, {"organization_id": self.organization_id})
 
-    def apps(self) -> list[Any]:
-        """Active apps: person_id, usable_from."""
-        return _APPS.rows(self.transaction, {"organization_id": self.organization_id})
+    def traits(self) -> list[Any]:
+        """Of the same people: person_id, and what they have as a sum of the numbers above."""
+        return self._rows(_TRAITS)
 
-    def codes(self) -> list[Any]:
-        """Sets of saved codes with one unused: person_id, signs_in, recovers."""
-        return self._rows(_CODES)
-
-    def contacts(self) -> list[Any]:
-        """Usable contacts: person_id, channel, address."""
-        return self._rows(_CONTACTS)
+    def phones(self) -> list[Any]:
+        """Usable numbers: person_id, address."""
+        return self._rows(_PHONES)
 
     def passwords(self) -> list[Any]:
         """person_id, changed_at, and whether a new one is owed already."""

@@ -323,13 +323,15 @@ class Policies:
         return Preview(len(members), stranded, owing)
 
     def _stranded(self, bulk: queries.Bulk, belongs: Mapping[int, "_Pair"]) -> dict[int, Verdict]:
-        touched = sorted(person for person, pair in belongs.items() if pair.touched)
-        if not touched:
+        if not any(pair.touched for pair in set(belongs.values())):
             return {}
-        traits, phones = _read(bulk, touched)
-        judge = _Judge(self._means.country_of, self._means.countries)
-        verdicts = ((one, judge.verdict(belongs[one], traits[one], phones.get(one, ()))) for one in touched)
-        return {person: verdict for person, verdict in verdicts if verdict.losses}
+        judge = _Judge(bulk, self._means.country_of, self._means.countries)
+        found = {}
+        for person, traits in bulk.traits():
+            verdict = judge.verdict(person, belongs.get(person), traits)
+            if verdict.losses:
+                found[person] = verdict
+        return dict(sorted(found.items()))
 
 
 def _named(looking: Transaction, found: Preview, ids: Sequence[int]) -> Iterator[Stranded]:
@@ -471,68 +473,59 @@ class _Pairs:
         return self._others[identifier]
 
 
-_NEITHER = (False, False)  # an SMS reaches them under neither policy
-# what somebody has, as bits: so many people have the same that each combination is judged once
-_PASSWORD, _APP, _SIGNING_APP, _CODE, _SIGNING_CODE, _EMAIL = (1 << n for n in range(6))
-
-
-def _read(bulk: queries.Bulk, wanted: Collection[int]) -> tuple[dict[int, int], dict[int, list[str]]]:
-    traits: dict[int, int] = dict.fromkeys(wanted, 0)
-    phones: dict[int, list[str]] = {}
-    for row in bulk.passwords():
-        if row.person_id in traits:
-            traits[row.person_id] |= _PASSWORD
-    for row in bulk.apps():
-        if row.person_id in traits:
-            traits[row.person_id] |= _SIGNING_APP | (_APP if row.usable_from <= bulk.now else 0)
-    for row in bulk.codes():
-        if row.person_id in traits:
-            traits[row.person_id] |= (_SIGNING_CODE if row.signs_in else 0) | (_CODE if row.recovers else 0)
-    for row in bulk.contacts():
-        if row.person_id not in traits:
-            continue
-        if row.channel == Channel.EMAIL.value:
-            traits[row.person_id] |= _EMAIL
-        else:
-            phones.setdefault(row.person_id, []).append(row.address)
-    return traits, phones
+# whether an SMS reaches somebody before, and after
+_NEITHER = (False, False)
+_ALIKE = ((False, False), (True, True))
+_ANY = (*_ALIKE, (False, True), (True, False))
 
 
 class _Judge:
     """Judges each combination once; a number's country is looked up only where the answer hangs on it."""
 
-    def __init__(self, country_of: Callable[[str], str], countries: Collection[str] | None) -> None:
+    def __init__(self, bulk: queries.Bulk, country_of: Callable[[str], str], countries: Collection[str] | None) -> None:
+        self._bulk = bulk
         self._country_of = country_of
         self._countries = countries
+        self._phones: dict[int, list[str]] | None = None
         self._judged: dict[tuple[_Pair, int, tuple[bool, bool]], Verdict] = {}
-        self._hangs: dict[tuple[_Pair, int], bool] = {}
+        self._sure: dict[tuple[_Pair | None, int], Verdict | None] = {}
 
-    def verdict(self, pair: _Pair, traits: int, phones: Sequence[str]) -> Verdict:
-        """What somebody loses who has this and these numbers."""
-        reached = _NEITHER
-        if phones and self._hangs_on_phones(pair, traits):
-            where = [self._country_of(number) for number in phones]
-            before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
-            reached = (before, after)
-        return self._judge(pair, traits, reached)
-
-    def _hangs_on_phones(self, pair: _Pair, traits: int) -> bool:
+    def verdict(self, person: int, pair: _Pair | None, traits: int) -> Verdict:
+        """What somebody loses who has this; nobody whose membership began a moment ago."""
         key = (pair, traits)
-        if key not in self._hangs:
-            ways = [self._judge(pair, traits, (before, after)) for before in (False, True) for after in (False, True)]
-            self._hangs[key] = len(set(ways)) > 1
-        return self._hangs[key]
+        if key not in self._sure:
+            self._sure[key] = self._without_numbers(pair, traits)
+        sure = self._sure[key]
+        if sure is not None or pair is None:
+            return sure or Verdict()
+        if self._phones is None:
+            self._phones = {}
+            for row in self._bulk.phones():
+                self._phones.setdefault(row.person_id, []).append(row.address)
+        where = [self._country_of(number) for number in self._phones.get(person, ())]
+        before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
+        return self._judge(pair, traits, (before, after))
+
+    def _without_numbers(self, pair: _Pair | None, traits: int) -> Verdict | None:
+        """The verdict where it is the same wherever somebody's numbers are; else None."""
+        if pair is None or not pair.touched:
+            return Verdict()
+        if not traits & queries.PHONE:
+            return self._judge(pair, traits, _NEITHER)
+        same = set(pair.before.sms_countries) == set(pair.after.sms_countries)
+        ways = {self._judge(pair, traits, reached) for reached in (_ALIKE if same else _ANY)}
+        return ways.pop() if len(ways) == 1 else None
 
     def _judge(self, pair: _Pair, traits: int, reached: tuple[bool, bool]) -> Verdict:
         key = (pair, traits, reached)
         if key not in self._judged:
             facts = Facts(
-                password=bool(traits & _PASSWORD),
-                app=bool(traits & _APP),
-                signing_app=bool(traits & _SIGNING_APP),
-                code=bool(traits & _CODE),
-                signing_code=bool(traits & _SIGNING_CODE),
-                email=bool(traits & _EMAIL),
+                password=bool(traits & queries.PASSWORD),
+                app=bool(traits & queries.APP),
+                signing_app=bool(traits & queries.SIGNING_APP),
+                code=bool(traits & queries.CODE),
+                signing_code=bool(traits & queries.SIGNING_CODE),
+                email=bool(traits & queries.EMAIL),
             )
             before, after = reached
             self._judged[key] = rules.verdict(pair.before, pair.after, facts, sms_before=before, sms_after=after)
