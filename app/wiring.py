@@ -89,6 +89,7 @@ from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.code_set import CodeSets
 from app.steps.enlist import Enlisting
+from app.steps.helpdesk import Helpdesks
 from app.steps.invite import Invitations
 from app.steps.lane_link import LaneLinks
 from app.steps.new_app import NewAppMeans, NewApps
@@ -146,6 +147,7 @@ class Steps:
     pins: PinMeans
     new_password: NewPassword
     presence: Presence
+    helpdesks: Helpdesks
     staffing: Staffing
     changes: Changes
     saved_codes: SavedCodes
@@ -322,6 +324,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             brand=base.settings.brand_name,
         ),
         presence=presence,
+        helpdesks=Helpdesks(database=base.database, flows=means.flows, clock=base.clock),
         staffing=Staffing(database=base.database, presence=presence),
         changes=changes,
         saved_codes=SavedCodes(
@@ -408,6 +411,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
         pins=steps.pins,
         new_password=steps.new_password,
         presence=steps.presence,
+        helpdesks=steps.helpdesks,
     )
     recovery = Recovery(
         RecoveryMeans(
@@ -424,6 +428,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             lane_links=steps.lane_links,
             pins=steps.pins,
             new_password=steps.new_password,
+            helpdesks=steps.helpdesks,
         )
     )
     undo = Undo(
@@ -440,6 +445,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             chance=base.chance,
             claims=steps.claims,
             app_codes=steps.app_codes,
+            helpdesks=steps.helpdesks,
             saved_codes=steps.saved_codes,
         )
     )
@@ -498,6 +504,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             pins=steps.pins,
             new_apps=steps.new_apps,
             code_sets=steps.code_sets,
+            helpdesks=steps.helpdesks,
         )
     )
     app.register_blueprint(activation_views.blueprint(activation, qr_svg))

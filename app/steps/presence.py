@@ -17,11 +17,12 @@ from app.records.flows.model import Flow
 from app.records.lanes import store as lanes
 from app.records.lanes.model import KnownBrowser
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Role, SessionPolicy
+from app.records.organizations.model import STANDARD, Policy, Role, SessionPolicy
 from app.records.people import store as people
 from app.records.people.model import Person, Status
 from app.records.sessions import store
 from app.records.sessions.model import SEEN_EVERY, Session, SessionProof
+from app.steps.helpdesk import Helpdesk, helpdesk
 
 SIGN_IN_PAGE = "/sign-in"
 STEP_UP_PAGE = "/step-up"
@@ -44,6 +45,7 @@ class Present:
     person: Person
     now: int
     role: Role = Role.MEMBER  # the highest that is held in an organization
+    policy: Policy = STANDARD
 
     @property
     def user_id(self) -> str:
@@ -54,6 +56,11 @@ class Present:
     def idle_in(self) -> int:
         """Seconds until the session ends unless it is used."""
         return self.session.idle_at - self.now
+
+    @property
+    def support(self) -> Helpdesk | None:
+        """Whom they ask for help; None: the installation's support."""
+        return helpdesk(self.policy.support, self.now)
 
     @property
     def idle_at(self) -> int:
@@ -151,7 +158,7 @@ class Presence:
                 store.touch(transaction, session.id, visit.address, now)
             session = replace(session, seen_at=now)
         roles = (one.role for one in joined if one.proposed_at is None)
-        return Present(session, person, now, max(roles, key=lambda role: role.rank, default=Role.MEMBER))
+        return Present(session, person, now, max(roles, key=lambda role: role.rank, default=Role.MEMBER), policy)
 
     def full(self, cookie: str | None, visit: Visit, *, used: bool = True) -> Present:
         """The same where two factors are asked for: a mailed PIN opens less (requirements B-03)."""

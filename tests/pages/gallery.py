@@ -59,8 +59,9 @@ from app.journeys.support.model import Row as Factor
 from app.records.audit.model import Checked, Fault, Tampering
 from app.records.delivery.model import Channel as Channels
 from app.records.figures.model import HOUR, Count, Figure
-from app.records.organizations.model import Organization, Role
+from app.records.organizations.model import Opening, Organization, Role, SupportLine, SupportPolicy
 from app.records.people.model import Status
+from app.steps.helpdesk import helpdesk
 from app.steps.moments import Moment, moment
 from app.steps.readiness import Facts, readiness
 from app.steps.roster import BadRow, NewPerson, Problem
@@ -523,6 +524,18 @@ def _log(status: int = 200, *, errors: Any = None, page: Any = ..., asked: Any =
 
 _LOG_EVENTS = tuple(sorted({one.event for one in _ENTRIES}))
 _SOON = 1_790_000_000 + 80_000
+_HELPDESK = helpdesk(
+    SupportPolicy(
+        (
+            SupportLine("DE", "+49 30 1234567", "0 for an outside line", "hilfe@acme.example"),
+            SupportLine("FR", "+33 1 23 45 67 89", "", ""),
+            SupportLine(email="help@acme.example"),
+        ),
+        "Europe/Berlin",
+        tuple(Opening(day, "08:00", "17:00") for day in range(5)),
+    ),
+    _NOW,
+)
 _OWED = {k: v for k, v in _password().items() if k != "can_unlock"}
 
 _STAFF_FRAME = {**_SIGNED, "signed": {"user_id": "ada", "idle_in": 900, "role": "administrator"}, "utc": utc}
@@ -908,6 +921,13 @@ CASES: dict[str, Case] = {
     ),
     "authenticators-expired": _overview(
         Overview((replace(_ROWS[0], state="expired", expires=_since(60)), *_ROWS[1:]), 2, _RICH)
+    ),
+    "authenticators-locked": Case(
+        "authenticators/overview.html",
+        {
+            **_overview(Overview((replace(_ROWS[0], state="locked", endless=True), *_ROWS[1:]), 2, _RICH)).context,
+            "support": _HELPDESK,
+        },
     ),
     "authenticators-barred": _overview(
         Overview((_ROWS[0], replace(_ROWS[1], barred=True), *_ROWS[2:]), 2, readiness(Facts(0, 1, 1, 7)))

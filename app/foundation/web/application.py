@@ -143,8 +143,15 @@ def allow_file(doors: Blueprint, path: str, most: int) -> None:
     doors.record(lambda state: state.app.extensions.setdefault(_FILES, {}).update({path: most}))
 
 
-def show(template: str, context: dict[str, Any], refusal: Refusal | None = None) -> Response:
-    """A page that has a form, as it is or with what was wrong."""
+def show(
+    template: str, context: dict[str, Any], refusal: Refusal | None = None, *, support: object | None = None
+) -> Response:
+    """A page that has a form, as it is or with what was wrong.
+
+    ``support`` is whom this person asks for help, once it is known who they are; None: the installation's.
+    """
+    if support is not None:
+        context = {**context, "support": support}
     if refusal is None:
         return render(template, {"errors": {}, **context})
     return refuse_with(template, refusal, context)

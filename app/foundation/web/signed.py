@@ -29,6 +29,10 @@ class SignedIn(Protocol):
     def idle_at(self) -> int:
         """When that is."""
 
+    @property
+    def support(self) -> object | None:
+        """Whom they ask for help; None: the installation's support."""
+
 
 def render_signed(
     template: str, present: SignedIn, context: dict[str, Any], refusal: Refusal | None = None
@@ -36,7 +40,7 @@ def render_signed(
     """A page in the frame, as it is or with what was wrong; and what was done on the page before, once."""
     done = read_cookie(DONE)
     framed = {"signed": present, "idle_at": utc(present.idle_at), "done": done, **context}
-    response = show(template, framed, refusal)
+    response = show(template, framed, refusal, support=present.support)
     if done:
         clear_cookie(response, DONE)
     return response

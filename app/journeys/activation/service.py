@@ -29,6 +29,7 @@ from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status
 from app.steps.claim import Claims, named, own_record
 from app.steps.code_set import CodeSets, on_paper
+from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.invite import Invitations, filed
 from app.steps.lane import LANE
 from app.steps.new_app import Enrollee, NewApps, NewKey
@@ -58,6 +59,7 @@ class ActivationMeans:
     pins: PinMeans
     new_apps: NewApps
     code_sets: CodeSets
+    helpdesks: Helpdesks
 
 
 class Activation:
@@ -75,6 +77,7 @@ class Activation:
         self._new_password = means.new_password
         self._new_apps = means.new_apps
         self._code_sets = means.code_sets
+        self._helpdesks = means.helpdesks
         self._pins = PinStep(means.pins, course=COURSE, at=Door.SIGN_IN, contacts=self._phones, after=State.PASSWORD)
 
     # ---- the link
@@ -126,6 +129,10 @@ class Activation:
     def at(self, cookie: str | None, state: State) -> Flow:
         """The flow of a page in its step. Raises OutOfOrder with the step that is due."""
         return self._flows.at(cookie, COURSE, state).flow
+
+    def helpdesk(self, cookie: str | None) -> Helpdesk | None:
+        """Whom to ask for help, once a first proof was right."""
+        return self._helpdesks.at(cookie, COURSE)
 
     def prove_pin(self, visit: Visit, cookie: str | None, typed: str) -> tuple[str, State]:
         """Judge the PIN; if right, phone and mailbox are confirmed."""

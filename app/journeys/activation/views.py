@@ -12,6 +12,7 @@ from app.foundation.web.shape import ChannelForm, CodeForm, NewPasswordForm, Pas
 from app.journeys.activation.flow import COURSE, State
 from app.journeys.activation.forms import AppForm
 from app.journeys.activation.service import Activation
+from app.steps.helpdesk import Helpdesk
 
 _PIN_PATHS = {
     "enter": "/activate/pin",
@@ -24,6 +25,9 @@ _PIN_PATHS = {
 def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     """The doors of the first activation. ``qr`` makes an SVG of a text."""
     doors = Blueprint("activation", __name__)
+
+    def _support() -> Helpdesk | None:
+        return activation.helpdesk(read_cookie(TASK))
 
     @doors.get("/activate")
     def without_link() -> Response:
@@ -99,7 +103,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     def _resume_page(refusal: Refusal | None = None) -> Response:
         context = {"user_id": activation.at(read_cookie(TASK), State.RESUME).user_id}
-        return show("activation/resume.html", context, refusal)
+        return show("activation/resume.html", context, refusal, support=_support())
 
     @doors.post("/activate/resume")
     def resume() -> Response:
@@ -116,7 +120,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
     def _password_page(refusal: Refusal | None = None) -> Response:
         page = activation.password_page(read_cookie(TASK))
         context = {"user_id": page.user_id, "rules": page.rules, "passwordrules": page.passwordrules}
-        return show("activation/password.html", context, refusal)
+        return show("activation/password.html", context, refusal, support=_support())
 
     @doors.post("/activate/password")
     def set_password() -> Response:
@@ -131,7 +135,9 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     @doors.get("/activate/contacts")
     def contacts_page() -> Response:
-        return show("activation/contacts.html", {"page": activation.contacts_page(read_cookie(TASK))})
+        return show(
+            "activation/contacts.html", {"page": activation.contacts_page(read_cookie(TASK))}, support=_support()
+        )
 
     @doors.post("/activate/contacts")
     def confirm_contacts() -> Response:
@@ -151,7 +157,7 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
             "label": label[:LABEL_MAX],
             "qr": svg[svg.index("<svg") :],
         }
-        response = show("activation/app.html", context, refusal)
+        response = show("activation/app.html", context, refusal, support=_support())
         write_cookie(response, ENROLL, page.cookie, seconds=KEY_LIFE)
         return response
 
@@ -172,7 +178,9 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
         return _codes_page()
 
     def _codes_page(refusal: Refusal | None = None) -> Response:
-        return show("activation/codes.html", {"page": activation.codes_page(read_cookie(TASK))}, refusal)
+        return show(
+            "activation/codes.html", {"page": activation.codes_page(read_cookie(TASK))}, refusal, support=_support()
+        )
 
     @doors.post("/activate/codes")
     def make_codes() -> Response:
@@ -199,7 +207,8 @@ def blueprint(activation: Activation, qr: Callable[[str], bytes]) -> Blueprint:
 
     @doors.get("/activate/done")
     def done() -> Response:
-        return render("activation/done.html", {"user_id": activation.at(read_cookie(TASK), State.DONE).user_id})
+        user_id = activation.at(read_cookie(TASK), State.DONE).user_id
+        return show("activation/done.html", {"user_id": user_id}, support=_support())
 
     return doors
 

@@ -34,6 +34,7 @@ from app.records.people.model import Contact, Person, canonical_user_id
 from app.steps.allowed import allowed, flag_stranded
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, named, own_record
+from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.lane_link import LaneLinks
 from app.steps.new_password import NewPassword
 from app.steps.pin import NOT_TO, PinMeans, PinStep, recovery_contacts
@@ -63,6 +64,7 @@ class RecoveryMeans:
     lane_links: LaneLinks
     pins: PinMeans
     new_password: NewPassword
+    helpdesks: Helpdesks
 
 
 class Recovery:
@@ -81,6 +83,7 @@ class Recovery:
         self._saved_codes = means.saved_codes
         self._links = means.lane_links
         self._new_password = means.new_password
+        self._helpdesks = means.helpdesks
         self._pins = PinStep(
             means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.tries), after=State.PASSWORD
         )
@@ -110,6 +113,10 @@ class Recovery:
     def at(self, cookie: str | None, state: State) -> Flow:
         """The flow of a page in its step. Raises OutOfOrder with the step that is due."""
         return self._at(cookie, state).flow
+
+    def helpdesk(self, cookie: str | None) -> Helpdesk | None:
+        """Whom to ask for help, once a first proof was right."""
+        return self._helpdesks.at(cookie, COURSE)
 
     def _at(self, cookie: str | None, state: State) -> Held:
         held = self._flows.at(cookie, COURSE, state)

@@ -121,7 +121,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     def _pin_page(refusal: Refusal | None = None) -> Response:
         held = read_cookie(RECOVERY)
         context = {"pin": recovery.pin_page(held), "user_id": recovery.at(held, State.PIN).user_id, **_PIN_PATHS}
-        return show("recovery/pin.html", context, refusal)
+        return show("recovery/pin.html", context, refusal, support=recovery.helpdesk(held))
 
     @doors.post("/recovery/pin")
     def prove_pin() -> Response:
@@ -163,7 +163,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
             "passwordrules": page.passwordrules,
             "can_unlock": page.can_unlock,
         }
-        return show("recovery/password.html", context, refusal)
+        return show("recovery/password.html", context, refusal, support=recovery.helpdesk(read_cookie(RECOVERY)))
 
     @doors.post("/recovery/password")
     def set_password() -> Response:
@@ -189,7 +189,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
     @doors.get("/recovery/done")
     def done() -> Response:
         end = recovery.done(read_cookie(RECOVERY))
-        return render(
+        return show(
             "recovery/done.html",
             {
                 "kind": end.kind,
@@ -198,6 +198,7 @@ def blueprint(recovery: Recovery) -> Blueprint:
                 "user_id": end.user_id,
                 "codes_left": end.codes_left,
             },
+            support=recovery.helpdesk(read_cookie(RECOVERY)),
         )
 
     return doors

@@ -24,6 +24,7 @@ from app.records.people.model import Channel, Contact, Person
 from app.records.sessions.model import SessionProof
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, named
+from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
@@ -52,6 +53,7 @@ class SignInMeans:
     pins: PinMeans
     new_password: NewPassword
     presence: Presence
+    helpdesks: Helpdesks
 
 
 class SignIn:
@@ -71,6 +73,7 @@ class SignIn:
         self._saved_codes = means.saved_codes
         self._new_password = means.new_password
         self._presence = means.presence
+        self._helpdesks = means.helpdesks
         self._pins = PinStep(means.pins, course=COURSE, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
 
     # ---- who, and the password
@@ -82,6 +85,10 @@ class SignIn:
     def at(self, cookie: str | None, state: State) -> Flow:
         """The flow of a page in its step. Raises OutOfOrder with the step that is due."""
         return self._flows.at(cookie, COURSE, state).flow
+
+    def helpdesk(self, cookie: str | None) -> Helpdesk | None:
+        """Whom to ask for help, once the password was right."""
+        return self._helpdesks.at(cookie, COURSE)
 
     def check_password(self, visit: Visit, cookie: str | None, typed: str) -> str:
         """Judge a password. Returns the flow's new cookie."""

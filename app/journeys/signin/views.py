@@ -12,6 +12,7 @@ from app.journeys.signin.model import Ended
 from app.journeys.signin.service import SignIn, StepUp
 from app.records.lanes.model import KNOWN_LIFE
 from app.records.people.model import USER_ID_MAX
+from app.steps.helpdesk import Helpdesk
 from app.steps.presence import Presence
 
 HOME = "/authenticators"
@@ -74,13 +75,16 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
             return show("signin/password.html", {"user_id": sign_in.at(held, State.PASSWORD).user_id}, refusal)
         return _to(State.VERIFY, cookie)
 
+    def _support() -> Helpdesk | None:
+        return sign_in.helpdesk(read_cookie(SIGN_IN))
+
     @doors.get("/sign-in/verify")
     def verify_page() -> Response:
         return _verify_page()
 
     def _verify_page(refusal: Refusal | None = None) -> Response:
         page = sign_in.verify_page(read_cookie(SIGN_IN))
-        return show("signin/verify.html", {"page": page, "user_id": page.user_id}, refusal)
+        return show("signin/verify.html", {"page": page, "user_id": page.user_id}, refusal, support=_support())
 
     @doors.post("/sign-in/verify")
     def prove_app() -> Response:
@@ -97,7 +101,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
     def _code_page(refusal: Refusal | None = None) -> Response:
         flow = sign_in.code_page(read_cookie(SIGN_IN))
         context = {"user_id": flow.user_id, "enter": "/sign-in/code", "back": "/sign-in/verify"}
-        return show("signin/code.html", context, refusal)
+        return show("signin/code.html", context, refusal, support=_support())
 
     @doors.post("/sign-in/code")
     def prove_code() -> Response:
@@ -131,7 +135,8 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
 
     def _pin_page(refusal: Refusal | None = None) -> Response:
         page = sign_in.pin_page(read_cookie(SIGN_IN))
-        return _pin_shown(page, _PIN_PATHS, sign_in.at(read_cookie(SIGN_IN), State.PIN).user_id, refusal)
+        user_id = sign_in.at(read_cookie(SIGN_IN), State.PIN).user_id
+        return _pin_shown(page, _PIN_PATHS, user_id, refusal, _support())
 
     @doors.post("/sign-in/pin")
     def prove_pin() -> Response:
@@ -157,7 +162,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
             "passwordrules": page.passwordrules,
             "expired": page.expired,
         }
-        return show("signin/new_password.html", context, refusal)
+        return show("signin/new_password.html", context, refusal, support=_support())
 
     @doors.post("/sign-in/new-password")
     def set_new_password() -> Response:
@@ -197,7 +202,8 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
 
     def _page(refusal: Refusal | None = None) -> Response:
         shown = step_up.page(visit(), read_cookie(SESSION))
-        return show("signin/step_up.html", {"page": shown, "user_id": shown.user_id}, refusal)
+        support = presence.present(read_cookie(SESSION), visit()).support
+        return show("signin/step_up.html", {"page": shown, "user_id": shown.user_id}, refusal, support=support)
 
     @doors.post("/step-up")
     def prove_app() -> Response:
@@ -214,7 +220,7 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     def _code_page(refusal: Refusal | None = None) -> Response:
         present = presence.present(read_cookie(SESSION), visit())
         context = {"user_id": present.user_id, "enter": "/step-up/code", "back": "/step-up"}
-        return show("signin/code.html", context, refusal)
+        return show("signin/code.html", context, refusal, support=present.support)
 
     @doors.post("/step-up/code")
     def prove_code() -> Response:
@@ -249,7 +255,8 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     def _pin_page(refusal: Refusal | None = None) -> Response:
         session = read_cookie(SESSION)
         page = step_up.pin_page(visit(), session, read_cookie(TASK))
-        return _pin_shown(page, _STEP_UP_PATHS, step_up.page(visit(), session).user_id, refusal)
+        present = presence.present(session, visit())
+        return _pin_shown(page, _STEP_UP_PATHS, present.user_id, refusal, present.support)
 
     @doors.post("/step-up/pin")
     def prove_pin() -> Response:
@@ -269,8 +276,10 @@ def step_up_blueprint(step_up: StepUp, presence: Presence) -> Blueprint:
     return doors
 
 
-def _pin_shown(page: PinPage, paths: dict[str, str], user_id: str, refusal: Refusal | None) -> Response:
-    return show("signin/pin.html", {"pin": page, "user_id": user_id, **paths}, refusal)
+def _pin_shown(
+    page: PinPage, paths: dict[str, str], user_id: str, refusal: Refusal | None, support: Helpdesk | None
+) -> Response:
+    return show("signin/pin.html", {"pin": page, "user_id": user_id, **paths}, refusal, support=support)
 
 
 def _to(state: State, cookie: str | None = None) -> Response:

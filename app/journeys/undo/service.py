@@ -34,6 +34,7 @@ from app.records.people.model import Contact, Person, Status
 from app.steps.app_code import AppCodes, Counting
 from app.steps.claim import Claims, own_record
 from app.steps.freezing import freeze
+from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.saved_code import CountingSet, SavedCodes, SavedProof
 
 
@@ -54,6 +55,7 @@ class UndoMeans:
     claims: Claims
     app_codes: AppCodes
     saved_codes: SavedCodes
+    helpdesks: Helpdesks
 
 
 class _OvertakenError(Exception):
@@ -225,6 +227,10 @@ class Undo:
         return self._advance(held, State.DONE, ending=Ending.SUPPORT.value)
 
     # ---- the decision
+
+    def helpdesk(self, cookie: str | None) -> Helpdesk | None:
+        """Whom to ask for help, once a first proof was right."""
+        return self._means.helpdesks.at(cookie, COURSE)
 
     def decide_page(self, cookie: str | None) -> Disputed:
         """What is disputed."""

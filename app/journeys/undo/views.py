@@ -80,7 +80,12 @@ def blueprint(undo: Undo) -> Blueprint:
         return _decide_page()
 
     def _decide_page(refusal: Refusal | None = None) -> Response:
-        return show("undo/decide.html", _about(undo.decide_page(read_cookie(TASK))), refusal)
+        return show(
+            "undo/decide.html",
+            _about(undo.decide_page(read_cookie(TASK))),
+            refusal,
+            support=undo.helpdesk(read_cookie(TASK)),
+        )
 
     @doors.post("/undo/decide")
     def decide() -> Response:
@@ -93,7 +98,11 @@ def blueprint(undo: Undo) -> Blueprint:
     @doors.get("/undo/done")
     def done() -> Response:
         end = undo.done(read_cookie(TASK))
-        return render("undo/done.html", {"ending": end.ending, "user_id": end.user_id})
+        return show(
+            "undo/done.html",
+            {"ending": end.ending, "user_id": end.user_id},
+            support=undo.helpdesk(read_cookie(TASK)),
+        )
 
     return doors
 
