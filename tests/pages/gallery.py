@@ -1374,7 +1374,7 @@ class Gallery:
         case = CASES[name]
         support = dict.fromkeys(SUPPORT, "") if case.no_support else SUPPORT
         context: dict[str, Any] = {"support": support, "path": case.path or "/recovery", "demo": case.demo}
-        return render_template(case.template, **context, **case.context)
+        return render_template(case.template, **{**context, **case.context})
 
     def html(self, name: str, language: str = "en") -> str:
         """The HTML of a case without a server."""
