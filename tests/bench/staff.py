@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import psycopg
@@ -69,7 +70,7 @@ def site(kind: str, count: int, folder: Path, stack: ExitStack) -> Iterator[Site
     store = RedisServer(find_valkey())
     stack.callback(store.stop)
     store.start()
-    wide = {"limit_starts_per_address": 10**6, "limit_tries_per_address": 10**6}
+    wide: dict[str, Any] = {"limit_starts_per_address": 10**6, "limit_tries_per_address": 10**6}
     with opened(Database(url), store.url, SystemClock(), keyring, **wide) as portal:
         _part(portal)
         portal.add("agent", role=Role.SUPPORT)

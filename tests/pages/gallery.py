@@ -883,6 +883,8 @@ _APPROVAL_CASES: dict[str, Case] = {
     "act-waiting": _acting("remove-app", request=_GRANTED),
     "act-due": _acting("remove-app", request={**_GRANTED, "due": True}),
     "act-last": _acting("remove-app", request={**_GRANTED, "state": "cancelled", "ended_at": _GRANTED["ready_at"]}),
+}
+
 _SMS, _EMAIL = Channels.SMS, Channels.EMAIL
 _WAYS = (
     Way(_SMS, True, Last(_NOW - 300), Last(_NOW - 86_400, "unreachable")),

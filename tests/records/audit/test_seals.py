@@ -10,9 +10,8 @@ from sqlalchemy import delete, insert, select, update
 
 from app.foundation.chance import SystemChance
 from app.foundation.secretbox import Keyring, MasterKey
-from app.records.audit import rules
+from app.records.audit import rules, store
 from app.records.audit import service as service_module
-from app.records.audit import store
 from app.records.audit.model import Event, Fault, Record, Tampering
 from app.records.audit.rules import read, safe_cell, written
 from app.records.audit.service import BATCH, LATE, Seals
