@@ -573,7 +573,8 @@ class Approving:
             after, _ = self._work.move(transaction, request, Move.APPROVE, by, now)
             filed = next((one for one in before if one.id == request.target), None)
             own = [one for one in before if filed and one.channel is filed.channel and one.confirmed_at is not None]
-            place = 1 + max((one.position for one in own), default=-1)
+            # first of its kind once its waiting time is over: what is on file may be what was lost
+            place = min((one.position for one in own), default=1) - 1
             if filed is None or not people.confirm_contact(
                 transaction,
                 replace(filed, confirmed_at=now, usable_from=now + CONTACT_WAIT, position=place, pending_until=None),

@@ -90,3 +90,34 @@ def test_an_activation_link_is_sent_again_once_a_second_agent_agrees(desk):
     path = "/support/people/nina/resend-activation"
     assert desk.agent("sam").post(path, do="carry-out", request=desk.request.id).status_code == 303
     assert any("/activate/" in text for text in desk.texts("nina@example.org")[before:])
+
+
+def filed_for_somebody_who_reaches_nothing(desk, address):
+    desk.asked("contact", at="nowhere", address=address)
+    assert desk.state == "second"
+    assert desk.review().status_code == 303
+    desk.later(DAY)
+    assert desk.do("carry-out").status_code == 303
+    desk.decide(desk.words(address))
+
+
+def test_whoever_can_reach_nothing_any_more_gets_in_again_after_ten_days(desk):
+    """Both contacts and the app are gone; what support filed serves, and what is on file is told all the while."""
+    new_phone, new_mail = "+491709999999", "new@example.org"
+    for address in (new_phone, new_mail):
+        filed_for_somebody_who_reaches_nothing(desk, address)
+    for to in (PHONE, EMAIL):
+        assert len([text for text in desk.texts(to) if "/approve/cancel/" in text]) == 6
+    assert desk.ask("access-code", at=new_mail).status_code == 422
+    desk.later(7 * DAY)
+    desk.asked("access-code", at=new_mail)
+    desk.decide(desk.words(new_mail))
+    assert desk.review().status_code == 303
+    desk.later(DAY)
+    assert desk.do("carry-out").status_code == 303
+    browser = desk.portal.browser()
+    browser.recover_to_pin_by_code("jane", desk.access_code(new_mail))
+    desk.portal.deliver()
+    assert behind.pins_by_sms(desk.portal, PHONE) == []
+    (pin,) = behind.pins_by_sms(desk.portal, new_phone)
+    assert browser.post("/recovery/pin", pin=pin).location == "/recovery/password"
