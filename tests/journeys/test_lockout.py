@@ -8,9 +8,10 @@ import pytest
 
 from app.cli.people import _lock
 from app.foundation.refusals import Code, Unavailable
-from app.journeys.administration.model import LockShown
+from app.journeys.administration.service import Administration
 from app.records.attempts.model import Factor
 from app.records.organizations.model import PRESETS, LockoutPolicy, OnFailures, Policy, Profile
+from app.wiring import build_steps
 from tests.journeys import behind
 from tests.portal import NEW_PASSWORD, PASSWORD, Browser
 
@@ -67,6 +68,24 @@ def again(browser, user_id="jane"):
     browser.post("/sign-in", user_id=user_id)
     browser.get(ENTER)
     return browser
+
+
+def operator(portal):
+    base, means = portal.base, portal.means
+    return Administration(
+        database=base.database,
+        passwords=means.passwords,
+        apps=means.apps,
+        tries=means.tries,
+        outbox=means.outbox,
+        undo=means.undo,
+        clock=base.clock,
+        chance=base.chance,
+        issuer="Keyturn",
+        language="en",
+        invitations=build_steps(base, means).invitations,
+        hands=1,
+    )
 
 
 def locked(portal, person):
@@ -247,8 +266,8 @@ def test_the_recoverys_only_unlock_ends_it_and_keeps_the_password(one_portal, ja
 def test_an_operators_unlock_ends_it(one_portal, jane):
     one_portal.decide(LOCK)
     fail(one_portal, 3)
-    with one_portal.base.database.begin() as transaction:
-        one_portal.means.tries.forgive(transaction, jane.id, Factor.PASSWORD)
+    done = operator(one_portal).unlock("jane", "locked out on a journey")
+    assert done.cleared == (Factor.PASSWORD,)
     assert opens(one_portal)
 
 
@@ -331,16 +350,7 @@ def test_the_strictest_of_several_organizations_counts(one_portal, jane):
 def test_the_command_tells_until_when_it_is_locked(one_portal, jane, kind, word):
     one_portal.decide(kind)
     fail(one_portal, 3)
-    with one_portal.base.database.read() as looking:
-        standing = one_portal.means.tries.standing(looking, jane.id, Factor.PASSWORD)
-    now = one_portal.base.clock.now()
-    shown = LockShown(
-        Factor.PASSWORD,
-        standing.consecutive,
-        standing.blocked_until,
-        standing.closed_to_strangers,
-        standing.disabled,
-        locked=standing.locked(now),
-        locked_until=standing.locked_until,
-    )
-    assert word in _lock(shown, now)
+    shown = operator(one_portal).show("jane")
+    lock = next(one for one in shown.locks if one.factor is Factor.PASSWORD)
+    assert lock.locked
+    assert word in _lock(lock, shown.now)
