@@ -59,7 +59,7 @@ def test_before_a_proof_help_is_the_installations_for_everybody(one_portal, jane
 def test_signed_in_it_is_the_home_organizations_with_links_that_dial_and_mail(signed):
     said = help_on(signed.get("/authenticators").text)
     assert OURS not in said
-    assert '<a href="tel:+49301234">+49 (30) 12-34</a> (0 for an outside line)' in said
+    assert '<a href="tel:+49301234">+49 (30) 12-34</a> (<span>0 for an outside line</span>)' in said
     assert '<a href="mailto:hilfe@acme.example">hilfe@acme.example</a>' in said
     assert '<a href="mailto:help@acme.example">help@acme.example</a>' in said
     assert "Staff never ask for a code, a PIN or a password." in said
