@@ -271,4 +271,48 @@ def unfreeze(user_id: str, *, reason: str, end_links: bool, as_json: bool) -> No
     click.echo(f"open again; told: {', '.join(told) or 'nobody, there is no confirmed contact'}")
 
 
+@user.command("deactivate")
+@click.argument("user_id")
+@click.option("--reason", required=True, help="Why; it is written down.")
+@json_option
+def deactivate(user_id: str, *, reason: str, as_json: bool) -> None:
+    """Shut somebody out: sessions, flows and known browsers end. They are told on every channel."""
+    with open_house(read_settings(), prepare=False) as house:
+        told = house.people.deactivate(user_id, reason)
+    _say_told("deactivated", told, as_json=as_json)
+
+
+@user.command("reactivate")
+@click.argument("user_id")
+@click.option("--reason", required=True, help="Why; it is written down.")
+@json_option
+def reactivate(user_id: str, *, reason: str, as_json: bool) -> None:
+    """Let somebody in again who was shut out, with everything as it was. They are told on every channel."""
+    with open_house(read_settings(), prepare=False) as house:
+        told = house.people.reactivate(user_id, reason)
+    _say_told("active again", told, as_json=as_json)
+
+
+def _say_told(what: str, told: tuple[str, ...], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json_text({"told": list(told)}))
+        return
+    click.echo(f"{what}; told: {', '.join(told) or 'nobody, there is no confirmed contact'}")
+
+
+@user.command("role")
+@click.argument("user_id")
+@click.argument("role")
+@click.option("--organization", default="default", show_default=True)
+@json_option
+def role(user_id: str, role: str, *, organization: str, as_json: bool) -> None:
+    """Make a member support, administrator or member again. They are told, and of new staff all administrators."""
+    with open_house(read_settings(), prepare=False) as house:
+        old = house.people.set_role(user_id, organization, role)
+    if as_json:
+        click.echo(json_text({"before": old.value, "role": role}))
+        return
+    click.echo(f"{user_id} is {role} of {organization} (before: {old.value})")
+
+
 user.add_command(import_)

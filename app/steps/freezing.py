@@ -1,4 +1,4 @@
-"""Freezing an account: everything that lets somebody in ends at once, and nothing changes until it is decided."""
+"""Shutting an account: everything that lets somebody in ends at once. Frozen, nothing changes until it is decided."""
 
 from app.foundation.sql import Transaction
 from app.records.cases import store as cases
@@ -13,9 +13,21 @@ def freeze(transaction: Transaction, dispute: Dispute, stamp: str) -> int | None
     """Freeze somebody active for a dispute; ``stamp`` is their new one. How many sessions ended; None: not active."""
     if not people.freeze(transaction, dispute.person_id, stamp):
         return None
-    ended = sessions.end_all(transaction, dispute.person_id)
-    lanes.revoke(transaction, dispute.person_id, dispute.opened_at)
-    grants.revoke_others(transaction, dispute.person_id, dispute.opened_at)
-    cases.end_requests(transaction, dispute.person_id, RequestState.CANCELLED, dispute.opened_at)
+    ended = _end(transaction, dispute.person_id, dispute.opened_at)
     cases.add(transaction, dispute)
+    return ended
+
+
+def deactivate(transaction: Transaction, person_id: int, stamp: str, now: int) -> int | None:
+    """Shut somebody active out, until somebody lets them in again. How many sessions ended; None: not active."""
+    if not people.deactivate(transaction, person_id, stamp):
+        return None
+    return _end(transaction, person_id, now)
+
+
+def _end(transaction: Transaction, person_id: int, now: int) -> int:
+    ended = sessions.end_all(transaction, person_id)
+    lanes.revoke(transaction, person_id, now)
+    grants.revoke_others(transaction, person_id, now)
+    cases.end_requests(transaction, person_id, RequestState.CANCELLED, now)
     return ended

@@ -37,10 +37,10 @@ from app.records.cases.model import LINK_LIFE, Kind
 from app.records.cases.service import UndoLinks
 from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
-from app.records.organizations.model import DEFAULT, Organization
+from app.records.organizations.model import DEFAULT, Organization, Role
 from app.records.people import store as people
 from app.records.people.model import BadUserId, Person, Status, canonical_user_id
-from app.steps import roster
+from app.steps import freezing, new_role, roster
 from app.steps.enlist import Enlisting, why_no_seed
 from app.steps.invite import Invitations
 from app.steps.roster import BadFile, BadRow, NewPerson, Problem
@@ -333,6 +333,83 @@ class Administration:
                 Record(Event.USER_UNFROZEN, now, person.id, actor, "success", reason="operator", details=details),
             )
         return tuple(contact.masked for contact in told)
+
+    def deactivate(self, typed: str, typed_reason: str, *, actor: str = OPERATOR) -> tuple[str, ...]:
+        """Shut somebody out: sessions, flows and lanes end. Returns who is told, masked. Raises NotDone."""
+
+        def change(transaction: Transaction, person: Person, now: int) -> bool:
+            return freezing.deactivate(transaction, person.id, self._chance.name(), now) is not None
+
+        return self._turn(typed, typed_reason, actor, Event.USER_DEACTIVATED, "notice_deactivated", change)
+
+    def reactivate(self, typed: str, typed_reason: str, *, actor: str = OPERATOR) -> tuple[str, ...]:
+        """Let somebody in again who was shut out, with everything as it was. The same otherwise."""
+
+        def change(transaction: Transaction, person: Person, _now: int) -> bool:
+            return people.reactivate(transaction, person.id, self._chance.name())
+
+        return self._turn(typed, typed_reason, actor, Event.USER_REACTIVATED, "notice_reactivated", change)
+
+    def _turn(
+        self,
+        typed: str,
+        typed_reason: str,
+        actor: str,
+        event: Event,
+        notice: str,
+        change: Callable[[Transaction, Person, int], bool],
+    ) -> tuple[str, ...]:
+        reason = rules.reason(typed_reason)
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            person = _find(transaction, typed)
+            people.hold(transaction, person.id)
+            if not change(transaction, person, now):
+                raise NotDone(f"{roster.shown(person.user_id)} is {person.status.value}; nothing was changed")
+            told = self._outbox.notify(
+                transaction,
+                contacts=people.contacts_of(transaction, person.id),
+                template=notice,
+                variables={"at": now},
+                language=person.language or self._language,
+                now=now,
+            )
+            details: dict[str, object] = {"reason": reason, "told": [contact.id for contact in told]}
+            audit.add(transaction, Record(event, now, person.id, actor, "success", reason="operator", details=details))
+        return tuple(contact.masked for contact in told)
+
+    def set_role(self, typed: str, organization: str, role: str, *, actor: str = OPERATOR) -> Role:
+        """Give a member another role, and tell them, and of new staff all administrators. Returns the old one.
+
+        Raises NotDone.
+        """
+        if role not in set(Role):
+            raise NotDone(f"there is no role {roster.shown(role)}; there are {', '.join(Role)}")
+        now = self._clock.now()
+        with self._database.begin() as transaction:
+            place = organizations.find(transaction, organization)
+            if place is None:
+                raise NotDone(f"there is no organization {roster.shown(organization)}")
+            organizations.hold(transaction, [place.id])
+            person = _find(transaction, typed)
+            held = [one for one in organizations.memberships_of(transaction, person.id) if one.organization == place]
+            if not held or held[0].proposed_at is not None:
+                raise NotDone(f"{roster.shown(person.user_id)} is no member of {roster.shown(organization)}")
+            old, new = held[0].role, Role(role)
+            if old is not new:
+                organizations.set_role(transaction, person.id, place.id, old, new)
+                told = new_role.tell(self._outbox, transaction, person, place, new, self._language, now)
+                if new.rank > old.rank:
+                    new_role.tell_administrators(self._outbox, transaction, person, place, new, self._language, now)
+                details: dict[str, object] = {
+                    "organization": place.name,
+                    "role": new.value,
+                    "before": old.value,
+                    "told": told,
+                }
+                changed = Record(Event.ROLE_CHANGED, now, person.id, actor, "success", "operator", details=details)
+                audit.add(transaction, changed)
+        return old
 
     def invite(self, typed: str, *, actor: str = OPERATOR) -> Invited:
         """Mail somebody the link with which they activate their account. Raises NotDone.

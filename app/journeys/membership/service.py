@@ -25,8 +25,6 @@ from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.delivery.outbox import Outbox
-from app.records.flows import store as grants
-from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
 from app.records.organizations.model import Membership, Organization, Role
 from app.records.organizations.rules import strands
@@ -42,7 +40,7 @@ from app.records.people.model import (
     is_phone,
     to_path,
 )
-from app.records.sessions import store as sessions
+from app.steps import freezing, new_role
 from app.steps.enlist import Enlisting
 from app.steps.invite import Invitations, filed, in_use
 from app.steps.presence import Presence, Present
@@ -195,11 +193,9 @@ class Members:
                 raise Forbidden(Code.ON_YOURSELF)
             for one in organizations.memberships_of(transaction, person.id):
                 self._leave_one(transaction, one, person)
-            if not people.deactivate(transaction, person.id, self._means.chance.name()):
+            ended = freezing.deactivate(transaction, person.id, self._means.chance.name(), now)
+            if ended is None:
                 raise OutOfOrder(Code.NOT_AS_IT_WAS, due=_path(person))
-            ended = sessions.end_all(transaction, person.id)
-            lanes.revoke(transaction, person.id, now)
-            grants.revoke_others(transaction, person.id, now)
             told = self._tell(transaction, visit, person, "notice_deactivated", {}, now)
             details: dict[str, object] = {"sessions_ended": ended, "told": told}
             audit.add(transaction, _record(Event.USER_DEACTIVATED, visit, staff, person, now, details))
@@ -244,9 +240,10 @@ class Members:
             self._leave_one(transaction, held, person, field="role")
             organizations.set_role(transaction, person.id, held.organization.id, old, new)
             variables = {"organization": held.organization.name, "role": new.value}
-            told = self._tell(transaction, visit, person, "notice_role", variables, now)
+            outbox, place, language = self._means.outbox, held.organization, visit.language
+            told = new_role.tell(outbox, transaction, person, place, new, language, now)
             if rises:
-                self._tell_administrators(transaction, visit, held.organization, person, new, now)
+                new_role.tell_administrators(outbox, transaction, person, place, new, language, now)
             details: dict[str, object] = {**variables, "before": old.value, "told": told}
             record = _record(Event.ROLE_CHANGED, visit, staff, person, now, details)
             audit.add(transaction, replace(record, organization_id=held.organization.id))
@@ -375,15 +372,6 @@ class Members:
             now=now,
         )
         return [contact.id for contact in told]
-
-    def _tell_administrators(
-        self, transaction: Transaction, visit: Visit, organization: Organization, person: Person, role: Role, now: int
-    ) -> None:
-        variables = {"organization": organization.name, "role": role.value, "user_id": person.user_id}
-        for other in organizations.staff_of(transaction, organization.id, Role.ADMINISTRATOR):
-            found = people.get(transaction, other) if other != person.id else None
-            if found is not None:
-                self._tell(transaction, visit, found, "notice_new_staff", variables, now)
 
 
 class OwnMemberships:
