@@ -111,10 +111,10 @@ class Claims:
 
     def warn_owner(self, transaction: Transaction, visit: Visit, person: Person, now: int) -> None:
         """Tell somebody, on every channel, that strangers used up what strangers may spend (security rule 1)."""
-        self.tell_owner(transaction, visit, person, template="notice_strangers", now=now)
+        self.tell_owner(transaction, visit, person, now, template="notice_strangers")
 
     def tell_owner(
-        self, transaction: Transaction, visit: Visit, person: Person, *, template: str, now: int, **variables: object
+        self, transaction: Transaction, visit: Visit, person: Person, now: int, *, template: str, **variables: object
     ) -> None:
         """Tell somebody on every channel what was done from an address."""
         self._outbox.notify(

@@ -100,7 +100,7 @@ class PasswordStep:
             transaction, own_record(Event.SIGN_IN_LOCK, flow, visit, now, right=False, reason=LOCKED, details=details)
         )
         if spent.lock_is_news:
-            self._claims.tell_owner(transaction, visit, person, template="notice_locked", now=now, until=until)
+            self._claims.tell_owner(transaction, visit, person, now, template="notice_locked", until=until)
 
 
 def _lockout(policy: LockoutPolicy) -> Lockout | None:
