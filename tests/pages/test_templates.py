@@ -107,7 +107,7 @@ def test_no_english_is_left_on_a_german_page(gallery: Gallery, name: str) -> Non
     english, german = (_read(gallery.html(name, language)).texts for language in ("en", "de"))
     # names, figures, masked contacts, and words that both languages share
     same = re.compile(r"[\W\d_]*|Keyturn|SUPPORT|Support|Administration|English|Deutsch|[\w.]+@[\w.-]+|[0-9a-f]{32}")
-    shared = {text.removesuffix(" – Keyturn").strip(" ·") for text in english & german if not same.fullmatch(text)}
+    shared = {text.removesuffix(" \u2013 Keyturn").strip(" ·") for text in english & german if not same.fullmatch(text)}
     contexts = [SUPPORT, *(case.context for case in CASES.values())]
     given = {" ".join(str(value).split()) for context in contexts for value in _values(context)}
     assert {text for text in shared if not any(text in value for value in given)} == set()
