@@ -312,6 +312,8 @@ def _look_at_the_form() -> None:
     takes_file = uploads and request.mimetype == "multipart/form-data" and read_cookie(SESSION) is not None
     if takes_file:
         request.max_content_length = uploads
+        # Werkzeug counts here what it holds of a part between two reads, of a file too
+        request.max_form_memory_size = uploads
     most = current_app.extensions.get(_MORE_FIELDS, {}).get(request.path, _MOST_FIELDS)
     if not takes_file and request.get_data(cache=True).count(b"&") > most:
         abort(400)

@@ -48,7 +48,7 @@ def page(looking: Transaction, look: Look, now: int, after: str, most: int) -> t
     found = (
         select(*_COLUMNS, role, *extra)
         .where(exists().where(*own).correlate(people))
-        .where(condition, people.c.canonical_id > after, *_begins(looking, look.prefix))
+        .where(condition, *_begins(looking, look.prefix, after))
         .order_by(people.c.canonical_id)
         .limit(most)
     )
@@ -85,13 +85,15 @@ def _few(looking: Transaction, organization_id: str) -> list[int]:
     return ids if len(ids) <= _SMALL else []
 
 
-def _begins(looking: Transaction, prefix: str) -> tuple[ColumnElement[bool], ...]:
+def _begins(looking: Transaction, prefix: str, after: str = "") -> tuple[ColumnElement[bool], ...]:
+    """A walk through User IDs that begins with a prefix or behind one of them: at one place, or it begins too early."""
+    canonical = people.c.canonical_id
+    first = (canonical >= prefix) if after < prefix else (canonical > after)
     if not prefix:
-        return ()
-    begins = people.c.canonical_id.startswith(prefix, autoescape=True)
+        return (first,)
     if looking.dialect.name == "sqlite":  # LIKE knows no case there, and uses no index; a range does both
-        return (people.c.canonical_id >= prefix, people.c.canonical_id < prefix + "\U0010ffff")
-    return (begins, people.c.canonical_id >= prefix)
+        return (first, canonical < prefix + "\U0010ffff")
+    return (first, canonical.startswith(prefix, autoescape=True))
 
 
 def _condition(looking: Transaction, look: Look, now: int) -> tuple[ColumnElement[bool], list[Any]]:
