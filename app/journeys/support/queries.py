@@ -118,14 +118,16 @@ def search(transaction: Transaction, organizations: Sequence[str], prefixes: Pre
 
 def _people(transaction: Transaction, organizations: Sequence[str], ids: Sequence[int]) -> tuple[Found, ...]:
     """Those of some people who are in one of these organizations, in the order given."""
-    seen = exists().where(
-        memberships.c.person_id == people.c.id,
-        memberships.c.organization_id.in_(organizations),
-        memberships.c.proposed_at.is_(None),
+    # by the people and not by the organizations, or a planner reads through all of their members
+    joined = transaction.execute(
+        select(memberships.c.person_id, memberships.c.organization_id).where(
+            memberships.c.person_id.in_(ids), memberships.c.proposed_at.is_(None)
+        )
     )
+    seen = [row.person_id for row in joined if row.organization_id in organizations]
     rows = transaction.execute(
         select(people.c.id, people.c.user_id, people.c.first_name, people.c.last_name, people.c.status).where(
-            people.c.id.in_(ids), seen
+            people.c.id.in_(seen)
         )
     )
     found = {row.id: Found(row.id, row.user_id, row.first_name, row.last_name, row.status) for row in rows}
