@@ -19,7 +19,7 @@ _COLOURS = {
 
 # WCAG 2.5.8: at least 24 by 24 CSS pixels, but for links in the middle of a sentence
 _SMALL = """() => [...document.querySelectorAll("a[href], button, input, summary, select, textarea")]
-    .filter((one) => !one.closest(".sr, [hidden]") && one.type !== "hidden" && one.checkVisibility())
+    .filter((one) => !one.closest(".sr, .skip:not(:focus), [hidden]") && one.type !== "hidden" && one.checkVisibility())
     .filter((one) => !(getComputedStyle(one).display === "inline"
         && one.parentElement.textContent.trim() !== one.textContent.trim()))
     .map((one) => [one, one.getBoundingClientRect()])
