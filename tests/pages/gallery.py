@@ -42,6 +42,10 @@ from app.journeys.directory.model import Page as ListPage
 from app.journeys.importing.model import DryRun, Progress, Review
 from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
 from app.journeys.messaging.model import DeliveryPage, Last, Reach, Test, Way
+from app.journeys.policy import forms as policy_forms
+from app.journeys.policy import model as policies
+from app.journeys.policy import rules as policy_rules
+from app.journeys.policy.views import Page as PolicyPage
 from app.journeys.support.model import (
     Cause,
     Delivery,
@@ -59,12 +63,25 @@ from app.journeys.support.model import Row as Factor
 from app.records.audit.model import Checked, Fault, Tampering
 from app.records.delivery.model import Channel as Channels
 from app.records.figures.model import HOUR, Count, Figure
-from app.records.organizations.model import Opening, Organization, Role, SupportLine, SupportPolicy
+from app.records.organizations.model import (
+    PRESETS,
+    STANDARD,
+    Opening,
+    Organization,
+    Policy,
+    Role,
+    SupportLine,
+    SupportPolicy,
+    Version,
+)
+from app.records.organizations.model import Profile as Rules
 from app.records.people.model import Status
 from app.steps.helpdesk import helpdesk
 from app.steps.moments import Moment, moment
+from app.steps.presence import Present
 from app.steps.readiness import Facts, readiness
 from app.steps.roster import BadRow, NewPerson, Problem
+from app.steps.staff import Staff
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGUAGES = {"en": "English", "de": "Deutsch"}
@@ -899,6 +916,78 @@ def _delivery(test: Test | None = None, reaches: Any = _REACHES, status: int = 2
     return Case("messaging/delivery.html", {**_STAFF_FRAME, **context}, status, "/admin/delivery")
 
 
+_CLASSIC = PRESETS[Rules.CLASSIC]
+_LINES = SupportPolicy(
+    (SupportLine("DE", "+49 30 1234567", "0 before it from inside", "help@example.org"),),
+    "Europe/Berlin",
+    tuple(Opening(day, "08:00", "17:00") for day in range(5)),
+    ("2026-12-25",),
+)
+_VERSIONS = (
+    policies.Shown(
+        Version(_HERE.id, 3, replace(STANDARD, support=_LINES), _NOW - 600, "ada", _NOW + 864_000),
+        policies.Standing.STAGED,
+        (policies.Change("support.time_zone", "UTC", "Europe/Berlin"),),
+    ),
+    policies.Shown(Version(_HERE.id, 2, STANDARD, _NOW - 86_400, "ada", _NOW - 86_400), policies.Standing.HOLDS, ()),
+    policies.Shown(
+        Version(_HERE.id, 1, _CLASSIC, _NOW - 172_800, "operator", _NOW - 172_800), policies.Standing.REPLACED, ()
+    ),
+)
+_LOSING = policies.Verdict((policies.Loss.RECOVERY, policies.Loss.SIGN_IN), ("app", "recovery_codes"), ("phone",))
+_STRANDING = policies.Preview(
+    100_000,
+    {7: _LOSING, 8: _LOSING},
+    12,
+    (policies.Stranded(7, _LOSING, "ana", "Ana Souza"), policies.Stranded(8, _LOSING, _LONG, "")),
+)
+
+
+def _policy(
+    held: Policy = STANDARD,
+    versions: tuple[policies.Shown, ...] = (),
+    status: int = 200,
+    errors: Any = None,
+    **shown: Any,
+) -> Case:
+    staged = versions[0].version if versions else None
+    book = policies.Book(_HERE, held, staged, versions, _NOW)
+    typed = policy_forms.filled(policy_rules.texts(held), held, book.newest)
+    page = PolicyPage(Staff(Present(None, None, _NOW), (_HERE, _THERE)), book, typed)  # type: ignore[arg-type]
+    context = {**_STAFF_FRAME, **page.context(**shown), "errors": errors or {}}
+    return Case("policy/edit.html", context, status, "/admin/policy")
+
+
+_POLICY_CASES: dict[str, Case] = {
+    "policy": _policy(),
+    "policy-classic": _policy(replace(_CLASSIC, support=_LINES), _VERSIONS, done="saved"),
+    "policy-preview": _policy(preview=_STRANDING, policy=_CLASSIC),
+    "policy-preview-nobody": _policy(preview=policies.Preview(3, {}, 0), policy=replace(STANDARD, support=_LINES)),
+    "policy-strands": _policy(
+        preview=_STRANDING,
+        policy=_CLASSIC,
+        status=422,
+        errors=_errors(Refused(Code.POLICY_STRANDS, "known", {"count": 2})),
+    ),
+    "policy-wrong": _policy(
+        status=422,
+        errors=_errors(
+            Refused(
+                Code.POLICY_RULE,
+                "password_min_length",
+                {"problem": "bounds", "setting": "password.min_length", "least": 8, "most": 64},
+            ),
+            Refused(Code.POLICY_RULE, "support_lines", {"problem": "empty", "setting": "support.lines"}),
+        ),
+    ),
+    "policy-moved": _policy(
+        versions=_VERSIONS,
+        status=409,
+        errors=_errors(Refused(Code.POLICY_MOVED)),
+        theirs={"version": _VERSIONS[0].version, "rows": [("password.min_length", "12", "15", "20")]},
+    ),
+}
+
 _DELIVERY_CASES: dict[str, Case] = {
     "delivery": _delivery(),
     "delivery-delivered": _delivery(Test(_SMS, "••• ••• 67", "delivered", "", settled=True)),
@@ -910,6 +999,7 @@ _DELIVERY_CASES: dict[str, Case] = {
 
 CASES: dict[str, Case] = {
     **_DELIVERY_CASES,
+    **_POLICY_CASES,
     **_IMPORT_CASES,
     **_PEOPLE_CASES,
     **_APPROVAL_CASES,

@@ -542,10 +542,10 @@ class Approving:
 
     def decide(self, visit: Visit, cookie: str | None, typed: str) -> str:
         """Approve just this, once, or cancel it. Returns the flow's new cookie. Raises Wrong, OutOfOrder, Throttled."""
+        self._means.limits.attempt(visit)
         if typed not in (Decision.APPROVE, Decision.CANCEL):
             raise Wrong(Code.MISSING, field="decision")
         decision = Decision(typed)
-        self._means.limits.attempt(visit)
         held = self._flows.at(cookie, COURSE, State.DECIDE)
         now = self._clock.now()
         with self._database.begin() as transaction:

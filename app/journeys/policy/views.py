@@ -41,7 +41,7 @@ def blueprint(policies: Policies, staffing: Staffing) -> Blueprint:
         staff, organization = _administered(staffing, request.args.get("organization", ""))
         book = policies.book(organization)
         done = request.args.get("done", "")
-        return _Page(staff, book, _start(book, request.args.get("start", ""))).show(done=done)
+        return Page(staff, book, _start(book, request.args.get("start", ""))).show(done=done)
 
     @doors.get(PREVIEW, endpoint="preview_page")
     @doors.get(EXPORT, endpoint="export_page")
@@ -117,9 +117,9 @@ def _administered(staffing: Staffing, identifier: str, *, fresh: bool = False) -
     return staff, mine[0]
 
 
-def _posted(policies: Policies, staffing: Staffing) -> "_Page":
+def _posted(policies: Policies, staffing: Staffing) -> "Page":
     staff, organization = _administered(staffing, request.form.get("organization", ""))
-    return _Page(staff, policies.book(organization), read(request.form))
+    return Page(staff, policies.book(organization), read(request.form))
 
 
 def _at(organization: Organization, done: str = "") -> str:
@@ -152,7 +152,7 @@ def _wrong(problems: tuple[Problem, ...]) -> Wrong:
     return Wrong(first.code, field=first.field, details=first.details, also=tuple(others))
 
 
-class _Page:
+class Page:
     """The page with what stands in its form."""
 
     def __init__(self, staff: Staff, book: Book, typed: Typed) -> None:
@@ -178,6 +178,19 @@ class _Page:
         theirs: Mapping[str, Any] | None = None,
     ) -> Response:
         """``policy``: the one that the form describes, where it describes one."""
+        context = self.context(preview=preview, policy=policy, raised=raised, done=done, theirs=theirs)
+        return render_signed("policy/edit.html", self.staff.present, context, refusal)
+
+    def context(
+        self,
+        *,
+        preview: Preview | None = None,
+        policy: Policy | None = None,
+        raised: bool = False,
+        done: str = "",
+        theirs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """What the template is given."""
         shown = policy or self.book.present
         beside: dict[str, list[Any]] = {}
         for departure in departures(shown):
@@ -185,7 +198,7 @@ class _Page:
         typed = self.typed
         if raised and policy is not None:
             typed = replace(typed, values={**typed.values, "password_min_length": str(policy.password.min_length)})
-        context = {
+        return {
             "book": self.book,
             "organizations": self.staff.organizations,
             "typed": typed,
@@ -202,12 +215,11 @@ class _Page:
             "day": _day,
             "tomorrow": _day(self.book.now + 86_400, shown),
         }
-        return render_signed("policy/edit.html", self.staff.present, context, refusal)
 
     def moved(self, newest: Book) -> Response:
         """Somebody else decided meanwhile: both versions, and a form with what both changed."""
         if not newest.versions:  # a form that names a version that never was
-            return _Page(self.staff, newest, replace(self.typed, based_on=newest.newest)).show(
+            return Page(self.staff, newest, replace(self.typed, based_on=newest.newest)).show(
                 OutOfOrder(Code.POLICY_MOVED)
             )
         base = rules.version_of(newest, self.typed.based_on or 0)
@@ -226,7 +238,7 @@ class _Page:
         )
         if described is decided.policy:
             typed = replace(typed, hours=self.typed.hours, lines=self.typed.lines)
-        shown = _Page(self.staff, newest, typed)
+        shown = Page(self.staff, newest, typed)
         return shown.show(OutOfOrder(Code.POLICY_MOVED), theirs={"version": decided, "rows": rows})
 
 

@@ -59,7 +59,6 @@ outbox = Table(
     Index("ix_outbox_due", "state", "channel", "purpose", "next_at"),
     Index("ix_outbox_created_at", "created_at"),
     Index("ix_outbox_provider_sid", "provider_sid"),
-    Index("ix_outbox_organization_id_created_at", "organization_id", "created_at"),
 )
 # all that a budget and a share are counted from, so that a day is counted without a look at any row
 Index(

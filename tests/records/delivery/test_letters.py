@@ -14,6 +14,16 @@ from tests.records.delivery.parts import settings
 AT = 1_790_000_000  # 2026-09-21T14:13:20Z
 OF_CONTACTS = ("notice_contact_added", "notice_contact_removed", "notice_contact_default", "notice_your_contact")
 OF_RULES = ("notice_policy", "notice_policy_changed")  # nobody did anything to the reader's account
+OF_STAFF = (
+    "notice_deactivated",
+    "notice_reactivated",
+    "notice_membership_accepted",
+    "notice_membership_ended",
+    "notice_membership_proposed",
+    "notice_new_staff",
+    "notice_role",
+    "notice_support",
+)
 NOTICES = (
     "notice_password_changed",
     "notice_frozen",
@@ -23,6 +33,7 @@ NOTICES = (
     "notice_strangers",
     "notice_locked",
     "notice_code_used",
+    "notice_access_code_used",
     "notice_codes_made",
     "notice_app_added",
     "notice_app_removed",
@@ -31,6 +42,7 @@ NOTICES = (
     "test",
     *OF_RULES,
     *OF_CONTACTS,
+    *OF_STAFF,
 )
 CHANGES = tuple(
     name
@@ -61,6 +73,14 @@ _SAID = {
     "first": ["app", "recovery_codes"],
     "second": ["phone", "email"],
     "countries": "DE, AT",
+    "user_id": "jane",
+    "role": "support",
+    "path": "",
+    "agent": "sam",
+    "action": "contact",
+    "stage": "granted",
+    "ready_at": AT + 86_400,
+    "cancel": "",
 }
 
 languages = pytest.mark.parametrize("language", i18n.LANGUAGES)
@@ -152,7 +172,7 @@ def test_a_notice_by_email_says_when_in_utc_and_holds_no_run_that_looks_like_a_p
     assert not re.search(r"[0-9]{6}", text)
 
 
-@pytest.mark.parametrize("template", [name for name in NOTICES if name not in {"test", *OF_RULES}])
+@pytest.mark.parametrize("template", [name for name in NOTICES if name not in {"test", *OF_RULES, *OF_STAFF}])
 def test_a_notice_by_email_says_from_where_what_to_do_and_whom_to_ask(template: str) -> None:
     _, text = notice(template, Channel.EMAIL, **FULL)
     assert "21 September 2026, 14:13 UTC" in text
@@ -252,7 +272,7 @@ def test_a_language_that_is_not_spoken_becomes_the_default_one() -> None:
 def test_every_template_comes_for_both_channels() -> None:
     names = {path.name.split(".")[0] for path in TEMPLATES.glob("*.txt") if not path.name.startswith("_")}
     to_operators = {"audit_seal"}
-    assert names == {"pin", "lane_link", "invitation", *NOTICES, *to_operators}
+    assert names == {"pin", "lane_link", "invitation", "access_code", "approval", *NOTICES, *to_operators}
     assert all(exists(name, channel) for name in names - to_operators for channel in Channel)
     assert not exists("nothing", Channel.SMS)
 
