@@ -260,6 +260,9 @@ class Approvals:
         lately = person.recovered_at is not None and now < person.recovered_at + HELD_BACK
         if lately and request.action in moves.WEAKENING:
             raise Wrong(Code.RECOVERED_LATELY)
+        if request.action in moves.WEAKENING and not request.needs.waiting and in_use(transaction, person.id):
+            # asked for at activation, which is over: now it would wait
+            raise OutOfOrder(Code.REQUEST_MOVED, due=APPROVALS_PAGE)
         checks: dict[Action, Callable[[Transaction, Person, Request, int], None]] = {
             Action.UNLOCK: self._check_unlock,
             Action.RESEND_ACTIVATION: self._check_activation,

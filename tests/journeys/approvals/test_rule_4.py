@@ -427,3 +427,26 @@ def test_a_cancel_link_carries_no_stamp_so_a_new_password_does_not_disarm_it(des
     browser.get(link)
     assert browser.post(link).location == "/approve/cancelled"
     assert desk.state == "cancelled"
+
+
+# ---- what changed between the question and the deed
+
+
+@pytest.mark.parametrize("action", ["access-code", "contact"])
+def test_no_waiting_time_is_saved_once_an_account_came_into_use(desk, action):
+    """Asked for at activation, when nothing was in use; by now there is something to take."""
+    kim = desk.portal.add("kim", phone="+491700000077", email="kim@example.org", must_change=True, app=False)
+    desk.jane = kim
+    fields = {"address": "+491709999999"} if action == "contact" else {}
+    answer = desk.ask(action, at="kim@example.org", user_id="kim", **fields)
+    assert answer.status_code == 303, answer.text
+    desk.decide(desk.words("kim@example.org"))
+    assert desk.review().status_code == 303
+    now = desk.now
+    with desk.portal.base.database.begin() as transaction:
+        desk.portal.means.apps.bind(
+            transaction, person_id=kim.id, seed=b"x" * 20, label="Phone", now=now, usable_from=now
+        )
+    path, request = f"/support/people/kim/{action}", desk.request
+    assert desk.agent("sam").post(path, do="carry-out", request=request.id).status_code == 409
+    assert desk.state == "granted"
