@@ -527,7 +527,8 @@ class Approving:
                 audit.add_if_known(transaction, failed)
         if request is None or person is None or not right:
             raise Wrong(Code.WRONG_APPROVAL_CODE, field="code")
-        return self._means.claims.begin_as(visit, COURSE, State.DECIDE, person, request=request.id)[0]
+        notes = {"request": request.id, "asked": request.state.value}
+        return self._means.claims.begin_as(visit, COURSE, State.DECIDE, person, **notes)[0]
 
     def page(self, cookie: str | None) -> Shown:
         """Who asks for what. Looking changes nothing. Raises OutOfOrder."""
@@ -555,6 +556,9 @@ class Approving:
             people.hold(transaction, held.flow.person_id or 0)
             person, request = self._of(transaction, held.flow)
             if decision is Decision.APPROVE:
+                if held.flow.notes.get("asked") != request.state:
+                    # opened by the words of the approval, which prove no filed contact
+                    raise OutOfOrder(Code.REQUEST_MOVED, due=COURSE.start)
                 after = self._approve(transaction, visit, person, request, now)
             else:
                 after = cancel(transaction, self._work, request, visit, now)

@@ -450,3 +450,21 @@ def test_no_waiting_time_is_saved_once_an_account_came_into_use(desk, action):
     path, request = f"/support/people/kim/{action}", desk.request
     assert desk.agent("sam").post(path, do="carry-out", request=request.id).status_code == 409
     assert desk.state == "granted"
+
+
+def test_the_words_for_an_approval_prove_no_contact_that_is_filed_by_it(desk):
+    """Opened before, a page still asks what it asked when it was opened."""
+    kim = desk.portal.add("kim", phone="+491700000077", email="kim@example.org", must_change=True, app=False)
+    desk.jane = kim
+    tess = desk.agent("tess")
+    assert desk.ask("contact", at="kim@example.org", user_id="kim", address="+491709999999").status_code == 303
+    words = desk.words("kim@example.org")
+    first, second = desk.open(words), desk.open(words)
+    assert first.post("/approve/decide", decision="approve").location == "/approve/done"
+    tess.get("/support/approvals")
+    assert tess.post(f"/support/approvals/{desk.request.id}", decision="confirm").status_code == 303
+    sam = desk.agents["sam"]
+    assert sam.post("/support/people/kim/contact", do="carry-out", request=desk.request.id).status_code == 303
+    assert desk.state == "confirming"
+    assert second.post("/approve/decide", decision="approve").status_code == 409
+    assert desk.state == "confirming"
