@@ -176,7 +176,7 @@ class Approvals:
             raise Wrong(Code.PERSON_NOT_ACTIVE)
         if action is not Action.FREEZE and cases.living_requests(transaction, held.id, now):
             raise Wrong(Code.REQUEST_OPEN)
-        if cases.asked_since(transaction, held.id, now - DAY) >= MOST_A_DAY:
+        if action is not Action.FREEZE and cases.asked_since(transaction, held.id, now - DAY) >= MOST_A_DAY:
             # each is told on every channel: nobody is to be worn down by messages until they approve
             raise Throttled(Code.TOO_MANY_STARTS, retry_after=DAY)
         return held

@@ -468,3 +468,14 @@ def test_the_words_for_an_approval_prove_no_contact_that_is_filed_by_it(desk):
     assert desk.state == "confirming"
     assert second.post("/approve/decide", decision="approve").status_code == 409
     assert desk.state == "confirming"
+
+
+def test_however_much_was_asked_for_an_account_can_be_frozen(desk):
+    """Otherwise one agent who asks and withdraws all day takes what stops a theft from all the others."""
+    for _ in range(8):
+        desk.asked("remove-app", at="none of them", app=desk.app())
+        assert desk.do("withdraw").status_code == 303
+        desk.later(60)
+    assert desk.ask("remove-app", at="none of them", app=desk.app()).status_code == 429
+    assert desk.ask("freeze", by="tess").status_code == 303
+    assert behind.tables(desk.portal)["disputes"] != []
