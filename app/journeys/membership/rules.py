@@ -22,7 +22,8 @@ def acts(
         may += [Act.INVITE] * (not in_use) + [Act.DEACTIVATE]
     if at_home and status is Status.INACTIVE:
         may.append(Act.REACTIVATE)
-    may.append(Act.ROLE)
+    if at_home or role is not Role.MEMBER:  # of guests nobody makes staff
+        may.append(Act.ROLE)
     if member_elsewhere:
         may.append(Act.REMOVE)
     return tuple(may)

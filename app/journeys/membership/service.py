@@ -233,6 +233,9 @@ class Members:
                 raise OutOfOrder(Code.NOT_AS_IT_WAS, due=_path(person))
             if rises and person.id == staff.person.id:
                 raise Forbidden(Code.ON_YOURSELF)
+            if rises:
+                # nobody acts on staff: else another organization could put somebody out of their home's reach
+                _at_home(staff, person)
             if rises and not _has_app(apps.of_person(transaction, person.id)):
                 raise Wrong(Code.NEEDS_APP, field="role")
             if rises and person.status is not Status.ACTIVE:

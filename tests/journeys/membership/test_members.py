@@ -488,3 +488,14 @@ def test_mail_addresses_and_numbers_are_masked(two):
     page = two.browser("ada").get(f"{ADMIN}/jane").text
     assert MAIL["jane"] not in page
     assert "j•••@e•••.org" in page
+
+
+def test_nobody_is_made_staff_by_an_organization_that_is_not_their_home(two):
+    """Staff are out of the reach of support and, as the last administrator, of their home: theirs alone to give."""
+    two.portal.add("hal", email="hal@example.org", role=Role.SUPPORT, home="other")
+    for role in (Role.SUPPORT, Role.ADMINISTRATOR):
+        answer = act(two.browser("ada"), "guest", "role", organization=two.here.id, role=role.value)
+        assert answer.status_code == 403
+        two.portal.base.clock.sleep(30)
+    assert role_of(two, "guest") is Role.MEMBER
+    assert two.browser("hal").get("/support/people/guest/freeze").status_code == 200
