@@ -67,7 +67,8 @@ def strictest(policies: Sequence[Policy]) -> Policy:
             idle_minutes=min(policy.session.idle_minutes for policy in policies),
             hours=min(policy.session.hours for policy in policies),
         ),
-        sms_countries=_common([p for p in policies if p.sms_countries] or [home], lambda policy: policy.sms_countries),
+        # whose budget it is: another organization must not keep PINs and notices from people (security rule 12)
+        sms_countries=home.sms_countries,
         support=home.support,
         # AuthenticateUser asks each organization; the length that it needs is in ``password`` already
         authenticate_user=all(policy.authenticate_user for policy in policies),

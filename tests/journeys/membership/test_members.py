@@ -10,7 +10,7 @@ from app.factors.totp.store import apps
 from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Role
+from app.records.organizations.model import Policy, Proof, RecoveryPolicy, Role
 from app.records.organizations.store import memberships
 from app.records.people import store as people
 from app.records.people.model import Status
@@ -499,3 +499,17 @@ def test_nobody_is_made_staff_by_an_organization_that_is_not_their_home(two):
         two.portal.base.clock.sleep(30)
     assert role_of(two, "guest") is Role.MEMBER
     assert two.browser("hal").get("/support/people/guest/freeze").status_code == 200
+
+
+def test_where_sms_go_is_decided_by_the_home_organization_alone(two):
+    """Else another one keeps notices and PINs from people whose only second proof it may have taken too."""
+    portal = two.portal
+    kim = portal.add("kim", phone="+491700000001", email="kim@example.org", home="other")
+    with portal.base.database.begin() as transaction:
+        organizations.join(transaction, kim.id, two.here.id, Role.MEMBER, is_primary=False)
+    portal.decide(Policy(recovery=RecoveryPolicy(second=(Proof.SMS,)), sms_countries=("AQ",)))
+    browser = portal.browser()
+    browser.recover_to_token("kim")
+    assert browser.post("/recovery/token", code=portal.code("kim")).location == "/recovery/pin"
+    portal.deliver()
+    assert len(portal.phone.to("+491700000001")) == 1
