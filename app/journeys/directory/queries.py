@@ -185,7 +185,7 @@ def _taken(against: Mapping[Proof, list[str]], having: Mapping[Proof, Any]) -> C
     organizations that do not take a proof. A temporary access code is nothing that anybody has.
     """
     refused = {proof: _in(those) if those else false() for proof, those in against.items()}
-    none_in_common = and_(*refused.values())
+    none_in_common = and_(*(that for proof, that in refused.items() if proof in having))
     at_home = {
         proof: people.c.home_organization.not_in(those) if those else everyone() for proof, those in against.items()
     }

@@ -53,7 +53,9 @@ def strictest(policies: Sequence[Policy]) -> Policy:
         ),
         lockout=_lockout([policy.lockout for policy in policies]),
         recovery=RecoveryPolicy(
-            first=_common(policies, lambda policy: policy.recovery.first),
+            first=home.recovery.first
+            if _no_first(policies)
+            else _common(policies, lambda policy: policy.recovery.first),
             second=_common(policies, lambda policy: policy.recovery.second),
         ),
         pin=PinPolicy(
@@ -77,9 +79,19 @@ def strictest(policies: Sequence[Policy]) -> Policy:
 
 def strands(policies: Sequence[Policy]) -> bool:
     """Whether several policies leave no way to recover in common, so that the home organization's holds."""
-    firsts = set.intersection(*(set(policy.recovery.first) for policy in policies)) if policies else {Proof.APP}
     seconds = set.intersection(*(set(policy.recovery.second) for policy in policies)) if policies else {Proof.SMS}
-    return not firsts or not seconds
+    return _no_first(policies) or not seconds
+
+
+def _no_first(policies: Sequence[Policy]) -> bool:
+    """Whether several policies have no first proof in common that anybody could have.
+
+    An access code alone is none: with it an organization would leave people of another home to their support.
+    """
+    if len(policies) < 2:
+        return False
+    common = set.intersection(*(set(policy.recovery.first) for policy in policies))
+    return common <= {Proof.ACCESS_CODE} and set(policies[0].recovery.first) > common
 
 
 def _common(policies: Sequence[Policy], part: Callable[[Policy], tuple[_T, ...]]) -> tuple[_T, ...]:

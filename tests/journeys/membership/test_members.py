@@ -513,3 +513,15 @@ def test_where_sms_go_is_decided_by_the_home_organization_alone(two):
     assert browser.post("/recovery/token", code=portal.code("kim")).location == "/recovery/pin"
     portal.deliver()
     assert len(portal.phone.to("+491700000001")) == 1
+
+
+def test_no_organization_leaves_people_of_another_home_to_access_codes_alone(two):
+    """Security rule 12: that would be no way to recover by oneself, so the home organization's proofs hold."""
+    portal = two.portal
+    kim = portal.add("kim", phone="+491700000001", email="kim@example.org", home="other")
+    with portal.base.database.begin() as transaction:
+        organizations.join(transaction, kim.id, two.here.id, Role.MEMBER, is_primary=False)
+    portal.decide(Policy(recovery=RecoveryPolicy(first=(Proof.ACCESS_CODE,))))
+    browser = portal.browser()
+    browser.recover_to_token("kim")
+    assert browser.post("/recovery/token", code=portal.code("kim")).location == "/recovery/pin"
