@@ -53,3 +53,24 @@ def before_writing(database: Database, deed: Callable[[], object], number: int =
     """The same before the writing transaction of that number begins, on SQLite."""
     with before_saying(database, WRITING, deed, number):
         yield
+
+
+@contextmanager
+def dying_before(database: Database, beginning: str, number: int = 1) -> Iterator[None]:
+    """This thread ends as a killed process does, before it says the statement of that number that begins so."""
+    here = threading.get_ident()
+    said = 0
+
+    def says(_connection: Any, _cursor: Any, sql: str, given: Any, *_: Any) -> tuple[str, Any]:
+        nonlocal said
+        if threading.get_ident() == here and sql.startswith(beginning):
+            said += 1
+            if said == number:
+                raise KeyboardInterrupt
+        return sql, given
+
+    event.listen(database.engine, "before_cursor_execute", says, retval=True)
+    try:
+        yield
+    finally:
+        event.remove(database.engine, "before_cursor_execute", says)

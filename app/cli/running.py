@@ -80,6 +80,8 @@ def run(settings: "Settings", *, with_worker: bool, ready: Callable[[], None] | 
 
 def _serve_pages(settings: "Settings", store_url: str) -> int:
     from app import wiring
+    from app.foundation.clock import SystemClock
+    from app.foundation.web import downloads
     from app.foundation.web.application import MOST_BYTES
     from app.foundation.web.server import Bounds
     from app.foundation.web.server import serve as serve_pages
@@ -90,6 +92,7 @@ def _serve_pages(settings: "Settings", store_url: str) -> int:
         return wiring.build_web(base, wiring.build_means(base))
 
     larger = {IMPORT: MOST_UPLOADED}
+    downloads.forget(SystemClock().now())
     bounds = Bounds(threads=wiring.THREADS, body_size=MOST_BYTES, larger=larger)
     return serve_pages(factory, bind=settings.bind, workers=settings.workers, bounds=bounds)
 

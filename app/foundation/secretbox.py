@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.foundation.chance import Chance
 
+_log = structlog.get_logger()
 _NONCE = 12  # bytes: NIST SP 800-38D sec. 5.2.1.1
 MASTER = 32  # bytes
 
@@ -70,6 +72,16 @@ class Keyring:
     def mac_hex(self, purpose: str, *parts: str | bytes | int, key: str | None = None) -> str:
         """The same as 64 hexadecimal digits."""
         return self.mac(purpose, *parts, key=key).hex()
+
+    def mac_kept(self, purpose: str, *parts: str | bytes | int, key: str) -> str:
+        """The same by the key that something was kept under; where that is gone, by the active one, which is logged.
+
+        Nothing fits then, and that is answered like anything wrong, after the same work.
+        """
+        if key not in self._keys:
+            _log.error("key_missing", key=key, purpose=purpose)
+            key = self.active
+        return self.mac_hex(purpose, *parts, key=key)
 
     def seal(self, purpose: str, plain: bytes, bound_to: str) -> str:
         """AES-256-GCM with a random 96-bit nonce; ``bound_to`` names the row and column (ASVS 11.3.3, 11.3.4)."""

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.edges import wait_until
 from tests.faults.clients import KINDS, Address, SlowClients
 from tests.faults.served import Served, served
-from tests.faults.tiny import LARGE
+from tests.faults.tiny import FILE, LARGE
 
 BODIES = {"/": b"hello\n", "/slow": b"slow\n", "/large": LARGE}
 
@@ -132,6 +134,27 @@ def test_connections_that_wait_to_be_accepted_are_answered(tmp_path: Path):
             reply = client.recv(65_536)
             assert reply.startswith(b"HTTP/1.1 200 ")
         assert server.process.wait(60) == 0
+
+
+def test_a_file_that_was_just_handed_over_is_deleted_by_term_and_arrives_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with served(tmp_path, workers=1) as server, socket.create_connection(server.address) as client:
+        client.sendall(b"GET /file HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        reply = client.makefile("rb")
+        head = b"".join(iter(reply.readline, b"\r\n"))
+        assert f"content-length: {FILE}".encode() in head.lower()
+        assert leftovers(tmp_path)
+        server.process.terminate()
+        wait_until(lambda: not leftovers(tmp_path), 60, lambda: "the file is still there")
+        assert len(reply.read()) == FILE
+        assert server.process.wait(60) == 0
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files of replies."""
+    return list(folder.glob("keyturn-download-*"))
 
 
 def test_who_is_answered_after_term_is_told_to_ask_elsewhere(tmp_path: Path):

@@ -2,11 +2,12 @@
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+
+from app.foundation.web import downloads
 
 LARGE = b"x" * 1_000_000  # more than the kernel buffers for a client that does not read
 FILE = 64 * 1_048_576  # bytes
@@ -29,7 +30,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     elif path == "/large":
         body = LARGE
     elif path == "/file":
-        file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the server closes it
+        file = downloads.new()
         for _ in range(FILE // len(PART)):
             file.write(PART)
         file.flush()

@@ -181,7 +181,7 @@ def test_the_row_of_the_password_says_until_when_it_is_good_and_that_it_is_over(
     page = browser.get("/authenticators").text
     assert 'data-kind="password" data-state="active"' in page
     assert "Has to be changed by" in page
-    with one_portal.base.database.begin() as transaction:  # as if it had been set long before this session
+    with one_portal.base.database.begin() as transaction:  # as if it had been set long ago
         transaction.execute(passwords.passwords.update().values(changed_at=jane.created_at - 91 * DAY))
     page = browser.get("/authenticators").text
     assert 'data-kind="password" data-state="expired"' in page

@@ -5,7 +5,7 @@ import structlog
 from app.factors.access_code import rules, store
 from app.factors.access_code.model import LIFE, OCTETS, AccessCode, NewCode
 from app.foundation.chance import Chance
-from app.foundation.secretbox import Keyring, Unreadable
+from app.foundation.secretbox import Keyring
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Transaction
 
@@ -45,11 +45,7 @@ class AccessCodes:
         """What a code would be kept as: one slow hash, also where there is none. Raises Unavailable."""
         kept = counting or self._spare
         raw = self._hasher.raw(code.encode(), kept.salt)
-        try:
-            return self._keyring.mac_hex(_PURPOSE, raw, key=kept.key)
-        except Unreadable:
-            log.error("access_code_key_missing", key=kept.key)  # noqa: TRY400 - the name of the key says it all
-            return self._keyring.mac_hex(_PURPOSE, raw)
+        return self._keyring.mac_kept(_PURPOSE, raw, key=kept.key)
 
     def settle(self, transaction: Transaction, counting: AccessCode | None, digest: str, now: int) -> bool:
         """Spend the code of a digest, if it is the one that counts; once."""

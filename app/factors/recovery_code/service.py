@@ -15,7 +15,7 @@ from app.factors.recovery_code.model import (
     Use,
 )
 from app.foundation.chance import Chance
-from app.foundation.secretbox import Keyring, Unreadable
+from app.foundation.secretbox import Keyring
 from app.foundation.slowhash import SlowHasher
 from app.foundation.sql import Transaction
 
@@ -105,12 +105,7 @@ class RecoveryCodes:
         """What a code would be kept as in a set: one slow hash, also where there is no set. Raises Unavailable."""
         kept = counting or self._spare
         raw = self._hasher.raw(code.encode(), kept.salt)
-        try:
-            return self._keyring.mac_hex(_PURPOSE, raw, key=kept.key)
-        except Unreadable:
-            # no code of this set will fit; that is answered like any wrong code, after the same work
-            log.error("recovery_code_key_missing", key=kept.key)  # noqa: TRY400 - the name of the key says it all
-            return self._keyring.mac_hex(_PURPOSE, raw)
+        return self._keyring.mac_kept(_PURPOSE, raw, key=kept.key)
 
     def settle(self, transaction: Transaction, counting: CodeSet | None, digest: str, use: Use, now: int) -> Outcome:
         """Spend the code of a digest, if it is one of the set and unused; over all doors and processes once."""

@@ -3,7 +3,6 @@
 import ipaddress
 import logging
 import re
-import tempfile
 from collections.abc import Iterable
 from io import BytesIO
 from typing import IO, Any
@@ -34,7 +33,7 @@ from app.foundation.refusals import Code, OutOfOrder, Refusal
 from app.foundation.secretbox import Keyring
 from app.foundation.settings import ROOT, Settings, is_loopback
 from app.foundation.visit import Visit
-from app.foundation.web import pages
+from app.foundation.web import downloads, pages
 from app.foundation.web.browser import (
     BROWSER,
     KNOWN,
@@ -167,7 +166,7 @@ def as_file(text: str, name: str) -> Response:
 
 def as_download(lines: Iterable[str], name: str, kind: str) -> Response:
     """Lines to be saved, however many: they are put into a file, which the server hands over and forgets."""
-    file = tempfile.NamedTemporaryFile(prefix="keyturn-")  # noqa: SIM115 - the server closes it, which deletes it
+    file = downloads.new()
     try:
         file.writelines(line.encode() for line in lines)
     except BaseException:

@@ -147,6 +147,7 @@ class Adapter:
         self._crew = _Crew(bounds.threads)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = False
+        self._handed: set[FileReply] = set()  # not deleted yet
         # few at one time: strangers must not fill the memory with bodies that nobody else may send so large
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -165,7 +166,17 @@ class Adapter:
         if not self._leaving:
             self._leaving = True
             _shut_the_door()
-            loop.call_later(_LAST_REQUESTS, signal.raise_signal, signal.SIGINT)
+            loop.call_later(_LAST_REQUESTS, self._end)
+
+    def _end(self) -> None:
+        for file in tuple(self._handed):
+            self._forget(file)
+        signal.raise_signal(signal.SIGINT)
+
+    def _forget(self, file: "FileReply") -> None:
+        """Delete a file that the server has opened: what it still sends stays on the disk until it is sent."""
+        self._handed.discard(file)
+        file.close()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """One request: read all of it, let a thread answer it."""
@@ -233,8 +244,9 @@ class Adapter:
                 headers.append(("connection", "close"))
             if isinstance(body, FileReply):
                 # the server opens it by itself, and then sends what the client takes, without a thread of ours
+                self._handed.add(body)
                 protocol.response_file(status, headers, body.path)
-                self._loop.call_soon_threadsafe(self._loop.call_later, _OPENED, body.close)
+                self._loop.call_soon_threadsafe(self._loop.call_later, _OPENED, self._forget, body)
             else:
                 protocol.response_bytes(status, headers, body)
         except BaseException:  # noqa: BLE001 - nothing may end this thread, not even a SystemExit

@@ -64,13 +64,10 @@ class Auditing:
     def _write_outside(self, seal: Seal) -> None:
         if self._seals_to is None:
             return
-        try:
-            handle = os.open(self._seals_to, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(rules.line(seal.at, seal.number, seal.chain) + "\n")
-        except OSError as error:
+        why = _append(self._seals_to, rules.line(seal.at, seal.number, seal.chain))
+        if why:
             # the log goes on being sealed: the program's own log has this seal as well
-            log.error("audit_seal_not_written", where=str(self._seals_to), why=str(error))  # noqa: TRY400 - the error says it all
+            log.error("audit_seal_not_written", where=str(self._seals_to), why=why)
 
     def verify(self, heads: Path | None = None) -> Verdict:
         """Check all of it, against the seals that a file keeps too. Raises BadHeadsError where it is no such file."""
@@ -234,6 +231,17 @@ class AuditLog:
                 for one in found:
                     yield _line(form, one, names.get(one.person_id or 0, ""))
                 before = Place(found[-1].at, found[-1].id)
+
+
+def _append(path: Path, line: str) -> str:
+    """Add a line to a file; why that was not possible, or nothing."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(f"{line}\n")
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _user_ids(looking: Transaction, found: Iterable[Stored]) -> dict[int, str]:

@@ -96,7 +96,7 @@ def printable(value: Any) -> object:
     if isinstance(value, tuple | list):
         return [printable(one) for one in value]
     if isinstance(value, frozenset):
-        return sorted(printable(one) for one in value)  # type: ignore[type-var]
+        return sorted(map(str, value))
     if isinstance(value, Mapping):
         return {str(name): printable(one) for name, one in value.items()}
     return str(value)

@@ -3,7 +3,23 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, cast, exists, false, func, literal, not_, null, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy import true as everyone
 
 from app.factors.password.store import passwords
@@ -54,7 +70,7 @@ def page(looking: Transaction, look: Look, now: int, after: str, most: int) -> t
     )
     if few := _few(looking, look.organization.id):
         found = found.where(people.c.id.in_(few))
-    return tuple(_found(row) for row in looking.execute(found))
+    return tuple(_found(row) for row in looking.execute(found).mappings())
 
 
 def pages(looking: Transaction, look: Look, now: int, size: int) -> Iterator[tuple[Found, ...]]:
@@ -144,7 +160,7 @@ def _expires(in_force: Mapping[str, Policy]) -> ColumnElement[int]:
         if policy.password.max_age_days:
             ages.setdefault(policy.password.max_age_days, []).append(organization_id)
     if not ages:
-        return null()  # type: ignore[return-value]
+        return cast(null(), BigInteger)
     # the shortest that applies stands first
     age = case(*((_in(those), literal(days)) for days, those in sorted(ages.items())))
     own = (passwords.c.person_id == people.c.id, passwords.c.must_change.is_(False))
@@ -207,19 +223,18 @@ def _reached(channel: Channel, now: int) -> ColumnElement[bool]:
     )
 
 
-def _found(row: Any) -> Found:
-    more = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row's columns
+def _found(row: RowMapping) -> Found:
     return Found(
-        person_id=int(row.id),
-        user_id=row.user_id,
-        canonical_id=row.canonical_id,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        status=Status(row.status),
-        role=Role(row.role),
-        created_at=int(row.created_at),
-        expires_at=more.get("expires_at"),
-        signed_in_at=more.get("signed_in_at"),
-        no_first=bool(more.get("no_first")),
-        no_second=bool(more.get("no_second")),
+        person_id=int(row["id"]),
+        user_id=row["user_id"],
+        canonical_id=row["canonical_id"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        status=Status(row["status"]),
+        role=Role(row["role"]),
+        created_at=int(row["created_at"]),
+        expires_at=row.get("expires_at"),
+        signed_in_at=row.get("signed_in_at"),
+        no_first=bool(row.get("no_first")),
+        no_second=bool(row.get("no_second")),
     )

@@ -80,7 +80,7 @@ class Importing:
         means.ephemeral.put(place, sealed.encode(), LIFE)
 
     def review(self, staff: Staff) -> Review | None:
-        """What this session uploaded and how far it is; None where nothing is kept."""
+        """What was uploaded by this sign-in and how far it is; None where nothing is kept."""
         run = self._run(staff)
         organization = next((one for one in staff.organizations if run and one.id == run.organization_id), None)
         if run is None or organization is None:

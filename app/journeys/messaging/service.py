@@ -48,7 +48,7 @@ class Messaging:
         self._means = means
 
     def page(self, staff: Staff) -> DeliveryPage:
-        """Both channels, the administrator's own contacts, and the newest test of this session."""
+        """Both channels, the administrator's own contacts, and the newest test since this sign-in."""
         now, own = self._means.clock.now(), staff.organization_ids
         with self._means.database.read() as looking:
             ways = tuple(
@@ -66,7 +66,7 @@ class Messaging:
         return DeliveryPage(ways, reaches, test)
 
     def test(self, staff: Staff) -> Test | None:
-        """What became of the newest test of this session; None where there was none lately."""
+        """What became of the newest test since this sign-in; None where there was none lately."""
         with self._means.database.read() as looking:
             return self._test(looking, staff)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import jinja2
 import pytest
+import redis
 from sqlalchemy import func, select
 
-from app.journeys.importing import service
 from app.journeys.importing.model import MOST_BYTES, MOST_ROWS
 from app.records.audit import store as audit
 from app.records.audit.model import Event
@@ -22,6 +22,7 @@ from app.records.organizations.model import Role
 from app.records.people import store as people
 from tests.cast import organization
 from tests.doors import PHONE
+from tests.meanwhile import before_saying, dying_before
 
 ROOT = Path(__file__).resolve().parents[3]
 IMPORT = "/admin/people/import"
@@ -239,75 +240,63 @@ def test_a_file_goes_nowhere_else_and_strangers_send_no_large_one_here(one_porta
     assert stranger.post(IMPORT, file=(io.BytesIO(b"x"), "x.csv")).status_code == 400
 
 
-def test_a_long_import_goes_on_press_by_press_and_a_reload_tells_how_far_it_is(one_portal, monkeypatch):
-    monkeypatch.setattr(service, "BATCH", 10)
-    monkeypatch.setattr(service, "AT_ONCE", 20)
+def test_a_long_import_goes_on_press_by_press_and_a_reload_tells_how_far_it_is(one_portal):
     browser = administrator(one_portal)
-    upload(browser, many(45))
+    upload(browser, many(2_250))
     told = []
     for _ in range(3):
         assert press(browser).status_code == 303
         told.append(browser.get(f"{IMPORT}/status").json)
-    assert [(one["taken"], one["done"]) for one in told] == [(20, False), (40, False), (45, True)]
+    assert [(one["taken"], one["done"]) for one in told] == [(1_000, False), (2_000, False), (2_250, True)]
     page = browser.get(REVIEW)
-    assert figures(page.text) == {"created": 45, "existing": 0, "refused": 0}
+    assert figures(page.text) == {"created": 2_250, "existing": 0, "refused": 0}
     assert press(browser).status_code == 409
-    assert count(one_portal) == 46
+    assert count(one_portal) == 2_251
 
 
-def test_an_import_that_is_killed_in_the_middle_goes_on_without_half_rows_or_twins(portal, monkeypatch):
-    monkeypatch.setattr(service, "BATCH", 10)
+def test_an_import_that_the_store_leaves_in_the_middle_goes_on_without_half_rows_or_twins(portal, redis_url):
+    """The store refuses to write just after the second batch was committed: nobody is told how far it is."""
     browser = administrator(portal)
-    upload(browser, many(35))
-    swap, calls = portal.base.ephemeral.swap, []
-
-    def dies(*given):
-        calls.append(given)
-        if len(calls) == 2:
-            raise KeyboardInterrupt  # as a process ends: after the commit, before anybody is told
-        return swap(*given)
-
-    monkeypatch.setattr(portal.base.ephemeral, "swap", dies)
+    upload(browser, many(1_750))
     browser.get(REVIEW)
-    with pytest.raises(KeyboardInterrupt):
-        browser.post(REVIEW)
-    assert browser.get(f"{IMPORT}/status").json["taken"] == 10
-    assert count(portal) == 21
-    assert press(browser).status_code == 303
-    assert count(portal) == 36
-    assert figures(browser.get(REVIEW).text) == {"created": 25, "existing": 10, "refused": 0}
+    with redis.Redis.from_url(redis_url) as store:
+
+        def full():
+            store.config_set("maxmemory", 1)
+
+        try:
+            with before_saying(portal.base.database, "INSERT INTO people", full, 2):
+                assert browser.post(REVIEW).status_code == 503
+        finally:
+            store.config_set("maxmemory", 0)
+    assert browser.get(f"{IMPORT}/status").json["taken"] == 500
+    assert count(portal) == 1_001
+    for _ in range(2):
+        assert press(browser).status_code == 303
+    assert count(portal) == 1_751
+    assert figures(browser.get(REVIEW).text) == {"created": 1_250, "existing": 500, "refused": 0}
     with portal.base.database.read() as looking:
         joined = looking.execute(select(func.count()).select_from(organizations.memberships)).scalar_one()
         reached = looking.execute(select(func.count()).select_from(people.contacts)).scalar_one()
-    assert (joined, reached) == (36, 35 + 2)
+    assert (joined, reached) == (1_751, 1_750 + 2)
 
 
-def test_a_batch_that_breaks_leaves_none_of_its_rows(one_portal, monkeypatch):
-    monkeypatch.setattr(service, "BATCH", 10)
+def test_a_batch_that_is_killed_leaves_none_of_its_rows(one_portal):
+    """All but the last of it is written, and nothing committed."""
     browser = administrator(one_portal)
-    upload(browser, many(35))
+    upload(browser, many(1_750))
     browser.get(REVIEW)
-
-    write, calls = audit.add_many, []
-
-    def breaks(*given):
-        calls.append(given)
-        if len(calls) == 3:
-            raise KeyboardInterrupt  # as a process ends: all but the last is written, and nothing committed
-        write(*given)
-
-    monkeypatch.setattr(audit, "add_many", breaks)
-    with pytest.raises(KeyboardInterrupt):
+    with dying_before(one_portal.base.database, "INSERT INTO audit_events", 2), pytest.raises(KeyboardInterrupt):
         browser.post(REVIEW)
-    assert count(one_portal) == 21
-    press(browser)
-    assert count(one_portal) == 36
+    assert count(one_portal) == 501
+    for _ in range(2):
+        press(browser)
+    assert count(one_portal) == 1_751
 
 
-def test_two_presses_at_the_same_time_make_nobody_twice(portal, monkeypatch):
-    monkeypatch.setattr(service, "BATCH", 10)
+def test_two_presses_at_the_same_time_make_nobody_twice(portal):
     browser = administrator(portal)
-    upload(browser, many(40))
+    upload(browser, many(2_000))
     browser.get(REVIEW)
     token, cookie = browser.token(), browser.cookie("keyturn-session")
     gate, codes = threading.Barrier(2), []
@@ -328,11 +317,10 @@ def test_two_presses_at_the_same_time_make_nobody_twice(portal, monkeypatch):
     assert set(codes) <= {303, 409}
     while not browser.get(f"{IMPORT}/status").json["done"]:
         assert press(browser).status_code == 303
-    assert count(portal) == 41
+    assert count(portal) == 2_001
 
 
-def test_a_lost_role_or_an_old_proof_stops_it(one_portal, monkeypatch):
-    monkeypatch.setattr(service, "AT_ONCE", 500)
+def test_a_lost_role_or_an_old_proof_stops_it(one_portal):
     browser = administrator(one_portal)
     upload(browser, many(3))
     one_portal.base.clock.advance(301)
