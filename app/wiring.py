@@ -735,6 +735,9 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
                 duty()
             except StoreAway:
                 structlog.get_logger().warning("unavailable", what=f"database, while {what}")
+            except Exception:  # noqa: BLE001 - whatever it is
+                # one defect must not end a duty for as long as the worker lives: nothing would be sealed any more
+                structlog.get_logger().exception("duty_failed", what=what)
             stop.wait(pause)
 
     def tidy() -> None:
@@ -746,7 +749,6 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     worker = build_worker(base, senders)
     means = build_means(base)
     notices = PolicyNotices(build_policies(base, means, build_steps(base, means)))
-    worker = build_worker(base)
     duties = [
         threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),

@@ -265,10 +265,7 @@ def unfreeze(user_id: str, *, reason: str, end_links: bool, as_json: bool) -> No
     """Open a frozen account again, with everything as it is now. The person is told on every channel."""
     with open_house(read_settings(), prepare=False) as house:
         told = house.people.unfreeze(user_id, reason, end_links=end_links)
-    if as_json:
-        click.echo(json_text({"told": list(told)}))
-        return
-    click.echo(f"open again; told: {', '.join(told) or 'nobody, there is no confirmed contact'}")
+    _say_told("open again", told, as_json=as_json)
 
 
 @user.command("deactivate")
