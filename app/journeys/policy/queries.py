@@ -17,6 +17,7 @@ from app.records.people.model import Channel, Status
 from app.records.people.store import contacts, people
 
 _CHUNK = 500  # ids in one statement
+_FEW = 5_000  # people for whom that is quicker than to read of all
 # what somebody has: so many people have the same that each sum is judged once
 PASSWORD, APP, SIGNING_APP, CODE, SIGNING_CODE, EMAIL, PHONE = (1 << n for n in range(7))
 _OURS = and_(memberships.c.organization_id == bindparam("organization_id"), memberships.c.proposed_at.is_(None))
@@ -46,9 +47,10 @@ _contact = (
     .where(contacts.c.person_id == memberships.c.person_id, _usable)
     .scalar_subquery()
 )
-_MEMBERS = Prepared(
-    select(memberships.c.person_id, memberships.c.is_primary)
-    .join_from(memberships, people, people.c.id == memberships.c.person_id)
+_PEOPLE = Prepared(
+    select(func.count().label("people"))
+    .select_from(memberships)
+    .join(people, people.c.id == memberships.c.person_id)
     .where(_OURS, people.c.status == Status.ACTIVE.value)
 )
 _TRAITS = Prepared(
@@ -67,7 +69,12 @@ _TRAITS = Prepared(
 )
 _theirs = memberships.alias("theirs")
 _ELSEWHERE = Prepared(
-    select(_theirs.c.person_id, _theirs.c.organization_id, _theirs.c.is_primary)
+    select(
+        _theirs.c.person_id,
+        _theirs.c.organization_id,
+        _theirs.c.is_primary,
+        memberships.c.is_primary.label("ours_is_primary"),
+    )
     .join_from(memberships, _theirs, _theirs.c.person_id == memberships.c.person_id)
     .where(_OURS, _theirs.c.organization_id != memberships.c.organization_id, _theirs.c.proposed_at.is_(None))
 )
@@ -82,8 +89,9 @@ _PASSWORDS = Prepared(
         passwords.c.changed_at,
         or_(passwords.c.must_change, passwords.c.compromised).label("owed"),
     )
-    .join_from(memberships, passwords, passwords.c.person_id == memberships.c.person_id)
-    .where(_OURS)
+    .join_from(memberships, people, people.c.id == memberships.c.person_id)
+    .join(passwords, passwords.c.person_id == people.c.id)
+    .where(_OURS, people.c.status == Status.ACTIVE.value)
 )
 _ADMINISTRATORS = (
     select(memberships.c.person_id)
@@ -104,22 +112,28 @@ class Bulk:
     def _rows(self, statement: Prepared) -> list[Any]:
         return statement.rows(self.transaction, {"organization_id": self.organization_id, "now": self.now})
 
-    def members(self) -> list[Any]:
-        """Active people who accepted: person_id, is_primary."""
-        given = {"organization_id": self.organization_id}
-        return _MEMBERS.rows(self.transaction, given)
+    def people(self) -> int:
+        """How many people there are, active and accepted: those of whom the others tell."""
+        return int(_PEOPLE.first(self.transaction, {"organization_id": self.organization_id}).people)
 
     def elsewhere(self) -> list[Any]:
-        """Their other memberships: person_id, organization_id, is_primary."""
+        """Other memberships of theirs: person_id, organization_id, is_primary, and whether this one is."""
         return _ELSEWHERE.rows(self.transaction, {"organization_id": self.organization_id})
 
     def traits(self) -> list[Any]:
-        """Of the same people: person_id, and what they have as a sum of the numbers above."""
+        """person_id, and what they have as a sum of the numbers above."""
         return self._rows(_TRAITS)
 
-    def phones(self) -> list[Any]:
-        """Usable numbers: person_id, address."""
-        return self._rows(_PHONES)
+    def phones(self, ids: Sequence[int]) -> Iterator[Any]:
+        """Usable numbers of some of them: person_id, address."""
+        if len(ids) > _FEW:
+            yield from self._rows(_PHONES)
+            return
+        for chunk in _chunks(ids):
+            found = select(contacts.c.person_id, contacts.c.address).where(
+                contacts.c.person_id.in_(chunk), _usable, contacts.c.channel == Channel.SMS.value
+            )
+            yield from self.transaction.execute(found, {"now": self.now})
 
     def passwords(self) -> list[Any]:
         """person_id, changed_at, and whether a new one is owed already."""

@@ -309,26 +309,34 @@ class Policies:
     def _preview(self, looking: Transaction, organization: Organization, after: Policy) -> Preview:
         now = self._means.clock.now()
         bulk = queries.Bulk(looking, organization.id, now)
-        members = bulk.members()
         pairs = _Pairs(looking, organization, after, now)
-        belongs = pairs.belonging(members, bulk.elsewhere())
-        stranded = self._stranded(bulk, belongs)
+        pairs.learn(bulk.elsewhere())
         owing = sum(
             not row.owed
-            and (pair := belongs.get(row.person_id)) is not None
-            and rules.expired(pair.after, row.changed_at, now)
+            and rules.expired((pair := pairs.of(row.person_id)).after, row.changed_at, now)
             and not rules.expired(pair.before, row.changed_at, now)
             for row in (bulk.passwords() if pairs.ages_differ else ())
         )
-        return Preview(len(members), stranded, owing)
+        return Preview(bulk.people(), self._stranded(bulk, pairs), owing)
 
-    def _stranded(self, bulk: queries.Bulk, belongs: Mapping[int, "_Pair"]) -> dict[int, Verdict]:
-        if not any(pair.touched for pair in set(belongs.values())):
+    def _stranded(self, bulk: queries.Bulk, pairs: "_Pairs") -> dict[int, Verdict]:
+        if not pairs.proofs_differ:
             return {}
-        judge = _Judge(bulk, self._means.country_of, self._means.countries)
-        found = {}
+        judge = _Judge(self._means.country_of, self._means.countries)
+        found: dict[int, Verdict] = {}
+        hanging: dict[int, int] = {}  # what those have whose verdict hangs on where their numbers are
         for person, traits in bulk.traits():
-            verdict = judge.verdict(person, belongs.get(person), traits)
+            verdict = judge.sure(pairs.of(person), traits)
+            if verdict is None:
+                hanging[person] = traits
+            elif verdict.losses:
+                found[person] = verdict
+        numbers: dict[int, list[str]] = {person: [] for person in hanging}
+        for person, address in bulk.phones(tuple(hanging)) if hanging else ():
+            if person in numbers:
+                numbers[person].append(address)
+        for person, traits in hanging.items():
+            verdict = judge.by_numbers(pairs.of(person), traits, numbers[person])
             if verdict.losses:
                 found[person] = verdict
         return dict(sorted(found.items()))
@@ -438,26 +446,32 @@ class _Pairs:
         self._others: dict[str, Policy] = {}
         self._made: dict[tuple[str, ...], _Pair] = {}
 
+        self._alone = self._pair((self._id,))
+        self._several: dict[int, _Pair] = {}
+
     @property
     def ages_differ(self) -> bool:
         """Whether anybody's password could be too old only then."""
-        return any(
-            pair.before.password.max_age_days != pair.after.password.max_age_days for pair in self._made.values()
-        )
+        ages = ((one.before.password.max_age_days, one.after.password.max_age_days) for one in self._made.values())
+        return any(before != after for before, after in ages)
 
-    def belonging(self, members: Sequence[Any], elsewhere: Sequence[Any]) -> dict[int, _Pair]:
-        """The pair of each member: the home organization's policy stands first, then by id, as in the store."""
-        alone = self._pair((self._id,))
-        belongs = dict.fromkeys((row.person_id for row in members), alone)
-        several: dict[int, list[tuple[bool, str]]] = {}
+    @property
+    def proofs_differ(self) -> bool:
+        """Whether anybody's proofs could be judged differently."""
+        return any(pair.touched for pair in self._made.values())
+
+    def learn(self, elsewhere: Sequence[Any]) -> None:
+        """Whoever is in other organizations too: the home organization's policy stands first, then by id."""
+        joined: dict[int, list[tuple[bool, str]]] = {}
         for row in elsewhere:
-            if row.person_id in belongs:
-                several.setdefault(row.person_id, []).append((not row.is_primary, row.organization_id))
-        for row in members if several else ():
-            if row.person_id in several:
-                ordered = sorted([*several[row.person_id], (not row.is_primary, self._id)])
-                belongs[row.person_id] = self._pair(tuple(identifier for _, identifier in ordered))
-        return belongs
+            theirs = joined.setdefault(row.person_id, [(not row.ours_is_primary, self._id)])
+            theirs.append((not row.is_primary, row.organization_id))
+        for person, theirs in joined.items():
+            self._several[person] = self._pair(tuple(identifier for _, identifier in sorted(theirs)))
+
+    def of(self, person: int) -> _Pair:
+        """What somebody of the organization meets."""
+        return self._several.get(person, self._alone)
 
     def _pair(self, ids: tuple[str, ...]) -> _Pair:
         if ids not in self._made:
@@ -482,39 +496,33 @@ _ANY = (*_ALIKE, (False, True), (True, False))
 class _Judge:
     """Judges each combination once; a number's country is looked up only where the answer hangs on it."""
 
-    def __init__(self, bulk: queries.Bulk, country_of: Callable[[str], str], countries: Collection[str] | None) -> None:
-        self._bulk = bulk
+    def __init__(self, country_of: Callable[[str], str], countries: Collection[str] | None) -> None:
         self._country_of = country_of
         self._countries = countries
-        self._phones: dict[int, list[str]] | None = None
         self._judged: dict[tuple[_Pair, int, tuple[bool, bool]], Verdict] = {}
-        self._sure: dict[tuple[_Pair | None, int], Verdict | None] = {}
+        self._sure: dict[tuple[_Pair, int], Verdict | None] = {}
 
-    def verdict(self, person: int, pair: _Pair | None, traits: int) -> Verdict:
-        """What somebody loses who has this; nobody whose membership began a moment ago."""
+    def sure(self, pair: _Pair, traits: int) -> Verdict | None:
+        """What somebody loses who has this, wherever their numbers are; None where it hangs on that."""
         key = (pair, traits)
         if key not in self._sure:
-            self._sure[key] = self._without_numbers(pair, traits)
-        sure = self._sure[key]
-        if sure is not None or pair is None:
-            return sure or Verdict()
-        if self._phones is None:
-            self._phones = {}
-            for row in self._bulk.phones():
-                self._phones.setdefault(row.person_id, []).append(row.address)
-        where = [self._country_of(number) for number in self._phones.get(person, ())]
-        before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
-        return self._judge(pair, traits, (before, after))
+            self._sure[key] = self._wherever(pair, traits)
+        return self._sure[key]
 
-    def _without_numbers(self, pair: _Pair | None, traits: int) -> Verdict | None:
-        """The verdict where it is the same wherever somebody's numbers are; else None."""
-        if pair is None or not pair.touched:
+    def _wherever(self, pair: _Pair, traits: int) -> Verdict | None:
+        if not pair.touched:
             return Verdict()
         if not traits & queries.PHONE:
             return self._judge(pair, traits, _NEITHER)
         same = set(pair.before.sms_countries) == set(pair.after.sms_countries)
         ways = {self._judge(pair, traits, reached) for reached in (_ALIKE if same else _ANY)}
         return ways.pop() if len(ways) == 1 else None
+
+    def by_numbers(self, pair: _Pair, traits: int, numbers: Sequence[str]) -> Verdict:
+        """The same by the numbers themselves."""
+        where = [self._country_of(number) for number in numbers]
+        before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
+        return self._judge(pair, traits, (before, after))
 
     def _judge(self, pair: _Pair, traits: int, reached: tuple[bool, bool]) -> Verdict:
         key = (pair, traits, reached)
