@@ -351,9 +351,11 @@ def _named(looking: Transaction, found: Preview, ids: Sequence[int]) -> Iterator
 class PolicyNotices:
     """Tells people, some at a time, that a policy to come would strand them, and what to add until then."""
 
-    def __init__(self, means: PolicyMeans) -> None:
+    def __init__(self, means: PolicyMeans, *, at_once: int = _TOLD_AT_ONCE) -> None:
+        """``at_once``: how many people are told in one transaction."""
         self._means = means
         self._policies = Policies(means)
+        self._at_once = at_once
 
     def tell(self) -> int:
         """Queue what there is to tell, for the worker. Returns how many people were told now."""
@@ -368,8 +370,8 @@ class PolicyNotices:
         if staged is not None and staged.number == telling.number:
             found = self._policies.preview(organization, staged.policy, named=0).stranded
             waiting = [person for person in found if person > telling.told_upto]
-            for start in range(0, len(waiting), _TOLD_AT_ONCE):
-                batch = waiting[start : start + _TOLD_AT_ONCE]
+            for start in range(0, len(waiting), self._at_once):
+                batch = waiting[start : start + self._at_once]
                 count = self._batch(organization, staged, telling, {one: found[one] for one in batch})
                 if count is None:
                     return told

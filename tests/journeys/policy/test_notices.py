@@ -3,17 +3,16 @@
 import pytest
 from sqlalchemy import select
 
-from app.journeys.policy import service
 from app.journeys.policy.service import PolicyNotices
 from app.records.organizations.store import policy_notices
 from app.wiring import build_policies, build_steps
 from tests.journeys import behind
+from tests.meanwhile import WRITING, before_writing, dying_before
 
 
 @pytest.fixture
-def staged(ada, monkeypatch):
+def staged(ada):
     """Ada, two people who lack a phone, one who lacks nothing and one without e-mail, and a policy for later."""
-    monkeypatch.setattr(service, "_TOLD_AT_ONCE", 1)
     portal = ada.portal
     for name in ("omar", "owen"):
         portal.add(name, email=f"{name}@example.org", language="de" if name == "owen" else "en")
@@ -23,7 +22,7 @@ def staged(ada, monkeypatch):
 
 def notices(ada):
     base, means = ada.portal.base, ada.portal.means
-    return PolicyNotices(build_policies(base, means, build_steps(base, means)))
+    return PolicyNotices(build_policies(base, means, build_steps(base, means)), at_once=1)
 
 
 def told(ada):
@@ -71,38 +70,28 @@ def test_nobody_is_told_of_what_was_withdrawn_or_holds_already(staged):
     assert told(staged) == []
 
 
-def test_a_worker_that_dies_goes_on_where_it_was(staged, monkeypatch):
+@pytest.mark.parametrize(
+    ("saying", "number"),
+    [(WRITING, 2), ("UPDATE policy_notices", 2), ("INSERT INTO outbox", 2)],
+    ids=["between two people", "before it moves on", "before it writes the letter"],
+)
+def test_a_worker_that_dies_goes_on_where_it_was(staged, saying, number):
     stage(staged)
-    dying = notices(staged)
-    batch = dying._batch
-    calls: list[object] = []
-
-    def once(*args):
-        if calls:
-            raise KeyboardInterrupt
-        calls.append(args)
-        return batch(*args)
-
-    monkeypatch.setattr(dying, "_batch", once)
-    with pytest.raises(KeyboardInterrupt):
-        dying.tell()
+    with pytest.raises(KeyboardInterrupt), dying_before(staged.portal.base.database, saying, number):
+        notices(staged).tell()
     assert len(told(staged)) == 1
     assert notices(staged).tell() == 1
     people = [row["person_id"] for row in behind.queued(staged.portal, "notice_policy")]
-    assert len(set(people)) == 2
+    assert len(people) == len(set(people)) == 2
 
 
-def test_two_workers_tell_nobody_twice(staged, monkeypatch):
+@pytest.mark.parametrize(("number", "told_by_one"), [(1, 0), (2, 1)])
+def test_two_workers_tell_nobody_twice(staged, number, told_by_one):
     stage(staged)
-    one, other = notices(staged), notices(staged)
-    batch = one._batch
-
-    def late(*args):
-        other.tell()
-        return batch(*args)
-
-    monkeypatch.setattr(one, "_batch", late)
-    assert one.tell() == 0
+    one, other, count = notices(staged), notices(staged), []
+    with before_writing(staged.portal.base.database, lambda: count.append(other.tell()), number):
+        assert one.tell() == told_by_one
+    assert count == [2 - told_by_one]
     assert len(told(staged)) == 2
     with staged.portal.base.database.read() as looking:
         (row,) = looking.execute(select(policy_notices)).all()
