@@ -969,22 +969,45 @@ _POLICY_CASES: dict[str, Case] = {
         status=422,
         errors=_errors(Refused(Code.POLICY_STRANDS, "known", {"count": 2})),
     ),
+    "policy-staged": _policy(replace(_CLASSIC, support=_LINES), _VERSIONS, done="staged"),
+    "policy-raised": _policy(
+        preview=policies.Preview(3, {}, 0),
+        policy=replace(STANDARD, password=replace(STANDARD.password, min_length=15), authenticate_user=True),
+        raised=True,
+    ),
     "policy-wrong": _policy(
         status=422,
         errors=_errors(
-            Refused(
-                Code.POLICY_RULE,
-                "password_min_length",
-                {"problem": "bounds", "setting": "password.min_length", "least": 8, "most": 64},
-            ),
-            Refused(Code.POLICY_RULE, "support_lines", {"problem": "empty", "setting": "support.lines"}),
+            *(
+                Refused(Code.POLICY_RULE, field, {"problem": problem, **bounds})
+                for field, problem, bounds in (
+                    ("password_min_length", "bounds", {"least": 8, "most": 64}),
+                    ("password_context_words", "words", {"least": 3, "most": 32}),
+                    ("lockout_minutes", "number", {}),
+                    ("recovery_first", "proofs", {}),
+                    ("sms_countries", "country", {}),
+                    ("support_lines", "empty", {}),
+                    ("support_openings", "hours", {}),
+                    ("support_closed_on", "dates", {}),
+                    ("holds_from", "from", {}),
+                )
+            )
         ),
     ),
+    "policy-same": _policy(status=422, errors=_errors(Refused(Code.POLICY_SAME))),
+    "policy-proof-old": _policy(status=409, errors=_errors(Refused(Code.PROOF_OLD))),
     "policy-moved": _policy(
         versions=_VERSIONS,
         status=409,
         errors=_errors(Refused(Code.POLICY_MOVED)),
-        theirs={"version": _VERSIONS[0].version, "rows": [("password.min_length", "12", "15", "20")]},
+        theirs={
+            "version": _VERSIONS[0].version,
+            "rows": [
+                ("password.min_length", "12", "15", "20"),
+                ("recovery.first", "app", "app, recovery_code", "recovery_code, app"),
+                ("lockout.on_failures", "retry", "lock", "retry"),
+            ],
+        },
     ),
 }
 
