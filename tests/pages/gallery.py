@@ -695,6 +695,15 @@ _TIMELINE = (
         Ending.BADLY,
         Remedy("unlock", "/support/people/ana/unlock"),
     ),
+    Story(
+        "sign_in",
+        tuple(
+            replace(_line("authn_login_fail", ago, failed=True, reason="wrong_password"), address=f"2001:db8::{ago}")
+            for ago in range(9_000, 4_000, -100)
+        ),
+        Ending.BADLY,
+        count=50,
+    ),
     Story("", (_line("authn_login_unlock", 7_200, actor="sam", reason="operator"),), Ending.WELL),
     Story(
         "recovery",
@@ -733,7 +742,7 @@ def _somebody(**changes: Any) -> Case:
         sessions=1,
         browsers=2,
         invited_until=None,
-        stories=_TIMELINE[3:],
+        stories=_TIMELINE[-1:],
         older="",
         newest=True,
         may_act=True,
@@ -855,7 +864,8 @@ def _acting(action: str, status: int = 200, errors: Any = None, **changes: Any) 
     weakens = action in ("access-code", "remove-app", "contact")
     page = {**page, "weakens": weakens, "targets": targets if action == "remove-app" else [], **changes}
     typed = dict.fromkeys(("reason", "contact", "app", "address"), "")
-    return Case("approvals/action.html", {**_ON_DUTY, "page": page, "typed": typed, "errors": errors or {}}, status)
+    context = {**_ON_DUTY, "page": page, "person": "/support/people/jane", "typed": typed, "errors": errors or {}}
+    return Case("approvals/action.html", context, status)
 
 
 def _approve(page: str, status: int = 200, **context: Any) -> Case:

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, abort
 
@@ -18,8 +17,10 @@ from app.journeys.approvals.model import Asked, DeadLink, Decision, NobodyThere,
 from app.journeys.approvals.service import APPROVALS_PAGE, Approvals, Approving
 from app.records.cases.model import Action
 from app.records.cases.rules import WEAKENING
+from app.records.people.model import from_path, to_path
 from app.steps.staff import Staff, Staffing
 
+_PEOPLE = "/support/people"
 _TARGETS = {Action.REMOVE_APP: "app", Action.CONTACT: "address"}  # the field that says on what
 
 
@@ -69,11 +70,11 @@ def blueprint(approvals: Approvals, staffing: Staffing) -> Blueprint:
 
 
 def _acting(doors: Blueprint, action: Action, approvals: Approvals, staff_for: Any) -> None:
-    path = f"/support/people/<user_id>/{action.value}"
+    path = f"{_PEOPLE}/<user_id>/{action.value}"
 
     @doors.get(path, endpoint=f"{action.name.lower()}_page")
     def page(user_id: str) -> Response:
-        return _page(user_id)
+        return _page(from_path(user_id))
 
     def _page(user_id: str, form: Form | None = None, refusal: Refusal | None = None) -> Response:
         staff = staff_for(action)
@@ -83,11 +84,12 @@ def _acting(doors: Blueprint, action: Action, approvals: Approvals, staff_for: A
             abort(404)
         kept = {name: form.text(name) if form else "" for name in ("reason", "contact", "app", "address")}
         request = _times(shown.request) if shown.request else None
-        context = {"page": {**asdict(shown), "request": request}, "typed": kept}
+        context = {"page": {**asdict(shown), "request": request}, "typed": kept, "person": _person(shown.user_id)}
         return render_signed("approvals/action.html", staff.present, context, refusal)
 
     @doors.post(path, endpoint=f"{action.name.lower()}_do")
     def do(user_id: str) -> Response:
+        user_id = from_path(user_id)
         form = AskForm()
         staff = staff_for(action)
         try:
@@ -103,7 +105,12 @@ def _acting(doors: Blueprint, action: Action, approvals: Approvals, staff_for: A
             abort(404)
         except (Wrong, Throttled) as refusal:
             return _page(user_id, form, refusal)
-        return go_to(path.replace("<user_id>", quote(user_id, safe="")))
+        return go_to(f"{_person(user_id)}/{action.value}")
+
+
+def _person(user_id: str) -> str:
+    """The path of somebody's page."""
+    return f"{_PEOPLE}/{to_path(user_id)}"
 
 
 def person_blueprint(approving: Approving) -> Blueprint:

@@ -105,17 +105,45 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What belongs together: one recovery, one sign-in, one act of staff. Lines in their order."""
+    """What belongs together: one recovery, one sign-in, one act of staff. Lines in their order.
+
+    Where ``count`` is over 1 it stands for so many refusals that say the same, of one line each.
+    """
 
     journey: str
     lines: tuple[Line, ...]
     ending: Ending
     remedy: Remedy | None = None
+    count: int = 1
 
     @property
     def began(self) -> Moment:
-        """When it began."""
+        """When it began, or the first of several was."""
         return self.lines[0].when
+
+    @property
+    def last(self) -> Moment:
+        """When it moved last, or the last of several was."""
+        return self.lines[-1].when
+
+    @property
+    def said(self) -> tuple[Line, ...]:
+        """The lines to read: of several that say the same the newest alone."""
+        return self.lines[-1:] if self.count > 1 else self.lines
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The address that it began at, or, once each, those of several."""
+        return tuple(dict.fromkeys(line.address for line in self._beginnings if line.address))
+
+    @property
+    def browsers(self) -> tuple[tuple[str, str], ...]:
+        """The browser that it began in, or, once each, those of several."""
+        return tuple(dict.fromkeys(line.browser for line in self._beginnings))
+
+    @property
+    def _beginnings(self) -> tuple[Line, ...]:
+        return self.lines if self.count > 1 else self.lines[:1]
 
 
 @dataclass(frozen=True, slots=True)

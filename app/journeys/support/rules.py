@@ -1,6 +1,8 @@
 """Why somebody does not get in, what belongs together in what happened, and what helps. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from app.journeys.support.model import Cause, Ending, Facts, Line, Remedy, Story
 from app.records.attempts.model import FOREVER
@@ -59,6 +61,50 @@ def stories(lines: Sequence[Line], facts: Facts) -> tuple[Story, ...]:
     for line, before in zip(lines, (*lines[1:], None), strict=False):
         told.setdefault(_flow(line, before) or f"alone {line.id}", []).append(line)
     return tuple(_story(tuple(reversed(one)), facts) for one in told.values())
+
+
+def gathered(told: Sequence[Story]) -> tuple[Story, ...]:
+    """Stories, newest first, in which those that follow one another and are the same single refusal are one, with the
+    remedy of the newest. What staff did at any time between two of them keeps them apart."""
+    acts = [_place(line) for one in told for line in one.lines if line.actor]
+    kept: list[Story] = []
+    for story in told:
+        newer = kept[-1] if kept else None
+        refusal = _refusal(story)
+        if newer is None or refusal is None or refusal != _refusal(newer) or _between(story, newer, acts):
+            kept.append(story)
+        else:
+            kept[-1] = replace(newer, lines=(*story.lines, *newer.lines), count=newer.count + 1)
+    return tuple(kept)
+
+
+def _place(line: Line) -> tuple[int, int]:
+    return line.at, line.id
+
+
+def _between(older: Story, newer: Story, acts: Sequence[tuple[int, int]]) -> bool:
+    return any(_place(older.lines[-1]) < act < _place(newer.lines[0]) for act in acts)
+
+
+def _refusal(story: Story) -> tuple[Any, ...] | None:
+    """What a story says, but for when and from where, if it is a refusal and nothing else."""
+    line = story.lines[0]
+    if len(story.lines) != story.count or not line.failed or line.actor:
+        return None
+    details = {name: value for name, value in line.details.items() if name != "retry_after"}  # no sentence says it
+    known = bool(line.address)  # or it would be said of one address that others came from it
+    return story.journey, story.ending, line.event, line.reason, details, line.delivery, known
+
+
+def once(told: Sequence[Story]) -> tuple[Story, ...]:
+    """Stories, newest first, in which each remedy stands once: with the newest that asks for it."""
+    seen: set[Remedy] = set()
+    kept = []
+    for story in told:
+        kept.append(replace(story, remedy=None) if story.remedy in seen else story)
+        if story.remedy:
+            seen.add(story.remedy)
+    return tuple(kept)
 
 
 def _flow(line: Line, before: Line | None) -> str:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from app.factors.password.model import PasswordRecord
 from app.factors.password.service import Passwords
@@ -47,7 +46,7 @@ from app.records.invitations.model import Invitation
 from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
 from app.records.people import store as people
-from app.records.people.model import BadUserId, Channel, Contact, Person, canonical_user_id, search_key
+from app.records.people.model import BadUserId, Channel, Contact, Person, canonical_user_id, search_key, to_path
 from app.records.sessions import store as sessions
 from app.steps.moments import Moment, browser_name, moment
 from app.steps.staff import Staff, Staffing
@@ -97,7 +96,7 @@ class SupportMeans:
 
 def page_of(user_id: str) -> str:
     """The path of somebody's page."""
-    return f"{SEARCH}/{quote(user_id, safe='')}"
+    return f"{SEARCH}/{to_path(user_id)}"
 
 
 class Support:
@@ -224,9 +223,11 @@ class Support:
             sessions=len(sessions.of_person(looking, person.id, person.stamp, now)),
             browsers=len(lanes.of_person(looking, person.id, now, _MOST_BROWSERS)),
             invited_until=moment(invitation.expires_at, now) if invitation else None,
-            stories=tuple(
-                replace(one, remedy=_led(one.remedy, path, may_act=may_act))
-                for one in rules.stories(shown[:page], facts)
+            stories=rules.once(
+                tuple(
+                    replace(one, remedy=_led(one.remedy, path, may_act=may_act))
+                    for one in rules.gathered(rules.stories(shown[:page], facts))
+                )
             ),
             older=f"{shown[page - 1].at}-{shown[page - 1].id}" if page < len(shown) else "",
             newest=before is None,

@@ -8,7 +8,7 @@ from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.signed import render_signed
 from app.journeys.support.model import Results
 from app.journeys.support.service import HOME, SEARCH, Support
-from app.records.people.model import USER_ID_MAX
+from app.records.people.model import USER_ID_MAX, from_path
 from app.steps.staff import Staff, Staffing
 
 
@@ -41,7 +41,7 @@ def blueprint(support: Support, staffing: Staffing) -> Blueprint:
     @doors.get(f"{SEARCH}/<user_id>")
     def person(user_id: str) -> Response:
         here = staff()
-        page = support.person(visit(), here, user_id, request.args.get("before", ""))
+        page = support.person(visit(), here, from_path(user_id), request.args.get("before", ""))
         if page is None:
             abort(404)
         return render_signed("support/person.html", here.present, {"page": page})

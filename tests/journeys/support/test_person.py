@@ -1,6 +1,7 @@
 """The page of a person: what it tells, to whom, what it never shows, and that looking is written down."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from app.factors.totp.service import to_base32
 from app.journeys.support.service import LOOKED_EVERY, PAGE
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
+from app.records.cases.model import Action
 from app.records.organizations import store as organizations
 from app.records.organizations.model import Role
 from app.records.people import store as people
@@ -17,7 +19,7 @@ from app.records.people.model import Status
 from tests.cast import organization
 from tests.edges import refuse
 from tests.journeys.behind import happened
-from tests.journeys.support.conftest import ANA_EMAIL, ANA_PHONE, words
+from tests.journeys.support.conftest import ANA_EMAIL, ANA_PHONE, Looked, words
 from tests.portal import NEW_PASSWORD, PASSWORD, Portal
 
 UNLOCK = "/support/people/ana/unlock"
@@ -324,6 +326,84 @@ def test_the_timeline_goes_on_where_it_stopped_and_cuts_no_story(one_portal, des
         assert len(page.stories) <= PAGE
     assert [len(lines) for _, _, lines in seen] == [3] * 40
     assert desk.look(before="nonsense").stories == desk.look().stories
+
+
+def test_many_alike_are_one_story_a_page_and_no_page_skips_or_repeats_one(one_portal, desk, ana):
+    now = one_portal.base.clock.now()
+    with one_portal.base.database.begin() as transaction:
+        for n in range(120):
+            if n == 90:
+                audit.add(transaction, Record(Event.UNLOCKED, now + n // 50, ana.id, "sam", "success", "operator"))
+            details: dict[str, object] = {"journey": "sign_in", "flow": f"flow {n}"}
+            wrong = (Event.SIGN_IN_FAIL, now + n // 50, ana.id, "self", "failure", "wrong_password")
+            audit.add(transaction, Record(*wrong, f"192.0.2.{n // 60}", details))
+    counts, page, pages = [], desk.look(), 1
+    assert page.text.count('data-remedy="forgotten"') == 2  # the summary's and the timeline's
+    while older := re.search(r'rel="next" href="/support/people/ana\?before=([0-9]+-[0-9]+)#timeline"', page.text):
+        counts += counted(page)
+        page, pages = desk.look(before=older[1]), pages + 1
+    counts += counted(page)
+    assert pages == 3
+    assert counts == [30, 1, PAGE - 31, PAGE, 1]  # the one is the unlock, which keeps apart what it stands between
+    assert sum(counts) == 121
+
+
+def counted(page: Looked) -> list[int]:
+    """For how many each story of a page stands."""
+    heads = re.findall(r'<div class="head">.*?</div>', page.text, re.DOTALL)
+    return [int(found[1]) if (found := re.search(r'data-count="(\d+)"', head)) else 1 for head in heads]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "told"), [("1", "from 192.0.2.1"), ("12", "from several addresses")], ids=["one", "several"]
+)
+def test_several_refusals_tell_when_they_began_and_ended_and_from_how_many_addresses(
+    one_portal, desk, ana, addresses, told
+):
+    now = one_portal.base.clock.now()
+    with one_portal.base.database.begin() as transaction:
+        for n in range(50):
+            at, address = now - 60 * (50 - n), f"192.0.2.{addresses[n % len(addresses)]}"
+            wrong = (Event.SIGN_IN_FAIL, at, ana.id, "self", "failure", "wrong_password")
+            audit.add(transaction, Record(*wrong, address, {"journey": "sign_in", "flow": f"flow {n}"}))
+    page = desk.look()
+    assert [(title, lines) for title, _, lines in page.stories] == [
+        ("Sign-in, not finished", ["Password refused: wrong."])
+    ]
+    (head,) = re.findall(r'<div class="head">(.*?)</div>', page.text, re.DOTALL)
+    first, last = (f"{datetime.fromtimestamp(at, UTC):%H:%M} UTC" for at in (now - 3_000, now - 60))
+    assert re.search(rf"50 times, first [^,]*, {first}, last [^,]*, {last} · {told}$", words(head).strip())
+
+
+@pytest.mark.parametrize(("user_id", "part"), [("a/b", "~612f62"), ("..", "~2e2e"), ("~x", "~7e78"), ("ü ?#%", None)])
+def test_whoever_is_found_has_a_page_and_actions_whatever_their_user_id(one_portal, desk, user_id, part):
+    named = one_portal.add(user_id, app=False, email=ANA_EMAIL)
+    found = desk.browser.get("/support/people", query_string={"q": ANA_EMAIL}).text
+    (path,) = re.findall(r'<h3><a href="(/support/people/[^"]+)"', found)
+    assert path == f"/support/people/{part or '%C3%BC%20%3F%23%25'}"
+    page = desk.browser.get(path)
+    assert page.status_code == 200
+    assert f"<strong data-user-id>{user_id}</strong>" in page.text
+    assert happened(one_portal, named.id, "sensitive_read") == 1
+    actions = set(re.findall(rf'href="({re.escape(path)}/[a-z-]+)"', page.text))
+    assert {one.rpartition("/")[2] for one in actions} == {one.value for one in Action}
+    for action in sorted(actions):
+        answer = desk.browser.get(action)
+        assert answer.status_code == 200, action
+        assert f'href="{path}"' in answer.text  # the way back
+        assert f'action="{action}"' in answer.text
+    freeze = f"{path}/freeze"
+    answer = desk.browser.post(freeze, do="ask", reason="Somebody else has the phone")
+    assert (answer.status_code, answer.location) == (303, freeze)
+    assert desk.browser.get(answer.location).status_code == 200
+    assert 'data-status="frozen"' in desk.browser.get(path).text
+
+
+def test_a_part_of_a_path_that_is_no_user_id_is_nobody(one_portal, desk):
+    one_portal.add("~x", app=False)
+    for part in ("~x", "~", "~zz", "~ff", "~00"):
+        assert desk.browser.get(f"/support/people/{part}").status_code == 404
+        assert desk.browser.get(f"/support/people/{part}/unlock").status_code == 404
 
 
 def everything_secret(portal: Portal, ana) -> set[str]:

@@ -1,12 +1,15 @@
 """Which cause is named first, what helps, and what belongs together. No store, no page."""
 
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.journeys.support import rules
-from app.journeys.support.model import Delivery, Ending, Facts, Line
+from app.journeys.support.model import Delivery, Ending, Facts, Line, Remedy, Story
 from app.records.audit.model import Event
 from app.steps.moments import moment
 from tests.hands import START as NOW
@@ -18,7 +21,9 @@ _NUMBERS = iter(range(10_000, 0, -1))
 def line(event: Event, *, ago: int = 60, reason: str = "", failed: bool | None = None, **more: Any) -> Line:
     """Something that happened; refusals by their names."""
     refused = event.value.endswith(("_fail", "_reuse", "exceeded", "not_sent")) if failed is None else failed
-    known = {name: more.pop(name) for name in ("actor", "journey", "flow", "delivery") if name in more}
+    known = {
+        name: more.pop(name) for name in ("actor", "address", "browser", "journey", "flow", "delivery") if name in more
+    }
     return Line(next(_NUMBERS), event.value, NOW - ago, moment(NOW - ago, NOW), refused, reason, details=more, **known)
 
 
@@ -208,6 +213,119 @@ def test_a_story_has_one_remedy_or_none(lines, facts, remedy):
     flowing = [replace(one, flow="f") for one in lines]
     (story,) = rules.stories(flowing, facts)
     assert (story.remedy.name if story.remedy else None) == remedy
+
+
+def wrong(**more: Any) -> Line:
+    return line(Event.SIGN_IN_FAIL, **{"reason": "wrong_password", "journey": "sign_in", **more})
+
+
+def staff(**more: Any) -> Line:
+    return line(Event.UNLOCKED, actor="sam", **more)
+
+
+def acted(began: int, ended: int) -> list[Line]:
+    """A request of staff that began so many seconds ago and ended later."""
+    return [staff(ago=ended, flow="request"), staff(ago=began, flow="request")]
+
+
+# lines, newest first -> how many stories each story stands for
+GATHERED: list[tuple[str, list[Line], list[int]]] = [
+    ("nothing", [], []),
+    ("one", [wrong()], [1]),
+    ("fifty", [wrong(flow=str(n), ago=n) for n in range(50)], [50]),
+    ("without flows", [wrong(ago=n) for n in range(3)], [3]),
+    ("other addresses", [wrong(address="192.0.2.1"), wrong(address="192.0.2.2")], [2]),
+    ("an address and none", [wrong(address="192.0.2.1"), wrong()], [1, 1]),
+    ("other browsers", [wrong(browser=("Firefox", "")), wrong(browser=("Chrome", ""))], [2]),
+    ("another reason", [wrong(), wrong(reason="locked"), wrong()], [1, 1, 1]),
+    ("another journey", [wrong(), wrong(journey="change_password")], [1, 1]),
+    ("another event", [wrong(), line(Event.APP_FAIL, reason="wrong_password", journey="sign_in")], [1, 1]),
+    ("other figures", [line(Event.PIN_FAIL, reason="wrong", tries_left=n) for n in (3, 4)], [1, 1]),
+    ("how long to wait", [line(Event.THROTTLED, factor="app", retry_after=n) for n in (3, 4)], [2]),
+    ("another factor", [line(Event.THROTTLED, factor=name) for name in ("app", "pin")], [1, 1]),
+    ("a success between", [wrong(), line(Event.SIGN_IN_OK, journey="sign_in"), wrong()], [1, 1, 1]),
+    ("successes", [line(Event.SIGN_IN_OK), line(Event.SIGN_IN_OK)], [1, 1]),
+    ("messages that are lost", [lost(), lost()], [1, 1]),
+    ("two lines each", [wrong(flow=flow) for flow in "aabb"], [1, 1]),
+    ("staff between", [wrong(), staff(), wrong()], [1, 1, 1]),
+    ("refused by staff", [staff(failed=True), staff(failed=True)], [1, 1]),
+    ("a request around", [acted(90, 10)[0], wrong(ago=20), wrong(ago=30), acted(90, 10)[1]], [1, 2]),
+    (
+        "a request begun between",
+        [acted(25, 10)[0], wrong(ago=20), acted(25, 10)[1], wrong(ago=30), wrong(ago=40)],
+        [1, 1, 2],
+    ),
+    ("long ago and lately", [wrong(), wrong(ago=8 * 86_400)], [2]),
+]
+
+
+@pytest.mark.parametrize(("lines", "counts"), [case[1:] for case in GATHERED], ids=[case[0] for case in GATHERED])
+def test_refusals_that_follow_one_another_and_say_the_same_are_one_story(lines, counts):
+    assert [one.count for one in rules.gathered(rules.stories(lines, WELL))] == counts
+
+
+def test_of_several_refusals_the_first_and_last_time_every_address_and_the_remedy_of_the_newest_are_told():
+    lines = [
+        wrong(ago=60 * n, address=f"192.0.2.{n % 2}", browser=(("Firefox", "Chrome")[n % 2], "")) for n in range(1, 6)
+    ]
+    (one,) = rules.gathered(rules.stories(lines, WELL))
+    assert (one.began, one.last) == (lines[-1].when, lines[0].when)
+    assert one.said == (lines[0],)
+    assert set(one.addresses) == {"192.0.2.0", "192.0.2.1"}
+    assert set(one.browsers) == {("Firefox", ""), ("Chrome", "")}
+    assert one.remedy == Remedy("forgotten")
+    (alike,) = rules.gathered(rules.stories([replace(each, address="a", browser=("b", "")) for each in lines], WELL))
+    assert (alike.addresses, alike.browsers) == (("a",), (("b", ""),))
+
+
+_HAPPENED: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    event=st.sampled_from(
+        [Event.SIGN_IN_FAIL] * 3 + [Event.APP_FAIL, Event.THROTTLED, Event.SIGN_IN_OK, Event.PIN_SENT]
+    ),
+    reason=st.sampled_from(["", "", "wrong"]),
+    actor=st.sampled_from([""] * 6 + ["sam"]),
+    journey=st.sampled_from(["sign_in", "sign_in", "recovery"]),
+    flow=st.sampled_from(["", "", "", "", "r", "s"]),
+    address=st.sampled_from(["", "192.0.2.1", "192.0.2.2"]),
+    factor=st.sampled_from(["app", "app", "pin"]),
+    later=st.integers(0, 2),
+)
+
+
+def _histories(drawn: list[dict[str, Any]]) -> list[Line]:
+    """What was drawn, newest first, each so much before the one above it."""
+    lines, ago = [], 0
+    for one in drawn:
+        ago += one["later"]
+        lines.append(line(ago=ago, **{name: value for name, value in one.items() if name != "later"}))
+    return lines
+
+
+@given(st.lists(_HAPPENED, max_size=24).map(_histories))
+def test_nothing_that_differs_is_swallowed_the_order_stays_and_counts_sum_up(lines):
+    told = rules.stories(lines, WELL)
+    kept = rules.gathered(told)
+    assert sum(one.count for one in kept) == len(told)
+    spread = [[(each,) for each in reversed(one.lines)] if one.count > 1 else [one.lines] for one in kept]
+    assert list(chain(*spread)) == [one.lines for one in told]
+    for one in kept:
+        if one.count == 1:
+            continue
+        assert len({(each.event, each.reason, each.journey, str(each.details)) for each in one.lines}) == 1
+        assert all(each.failed and not each.actor for each in one.lines)
+        at = {id(each): n for n, each in enumerate(lines)}
+        span = lines[at[id(one.lines[-1])] : at[id(one.lines[0])]]
+        assert not any(each.actor for each in span)
+    assert rules.gathered(kept) == kept
+
+
+def test_each_remedy_stands_once_with_the_newest_story_that_asks_for_it():
+    asked = (Remedy("unlock", "/u"), None, Remedy("forgotten"), Remedy("unlock", "/u"), Remedy("forgotten"))
+    told = [Story("", (wrong(),), Ending.BADLY, one) for one in asked]
+    kept = rules.once(told)
+    assert [one.remedy for one in kept] == [asked[0], None, asked[2], None, None]
+    assert [one.lines for one in kept] == [one.lines for one in told]
 
 
 def test_a_page_ends_where_no_journey_is_cut_and_else_where_it_is_full():
