@@ -107,15 +107,30 @@ def _staying(table):
 @pytest.fixture
 def of_the_first_release(database):
     """A database of revision 0001 with three rows in each of its tables."""
+    return filled_at("0001", database)
+
+
+def filled_at(revision, database):
+    """A database of a revision with three rows in each of its tables."""
     made = configuration()
     with database.engine.begin() as connection:
         made.attributes["connection"] = connection
-        command.upgrade(made, "0001")
+        command.upgrade(made, revision)
     tables = tables_of(database)
     with database.begin() as transaction:
         for table in tables:
             transaction.execute(table.insert(), [filled(table, number) for number in (1, 2, 3)])
     return database
+
+
+def test_what_was_sealed_before_events_named_an_organization_stays_as_it_was_sealed(database):
+    filled_at("0002", database)
+    with database.begin() as transaction:
+        transaction.execute(text("UPDATE audit_seals SET upto = 2"))
+    migrate(database)
+    with database.read() as looking:
+        found = {one.id: one.organization_id for one in audit.stored(looking, [1, 2, 3])}
+    assert found == {1: None, 2: None, 3: "row 3"}
 
 
 def test_what_a_database_of_the_first_release_held_is_all_there_after_the_migrations(of_the_first_release):
