@@ -699,7 +699,7 @@ _TIMELINE = (
         "sign_in",
         tuple(
             replace(_line("authn_login_fail", ago, failed=True, reason="wrong_password"), address=f"2001:db8::{ago}")
-            for ago in range(9_000, 4_000, -100)
+            for ago in range(7_100, 4_000, -62)
         ),
         Ending.BADLY,
         count=50,
