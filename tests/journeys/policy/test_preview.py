@@ -210,6 +210,34 @@ def test_postgresql_finds_the_same(postgresql_database, several, before, after, 
     compare(postgresql_database, several, before, after, others, countries)
 
 
+# ---- what only the home organization decides
+
+
+@pytest.mark.parametrize(("home", "stranded"), [(True, 1), (False, 0)])
+@pytest.mark.parametrize(
+    "after",
+    [
+        replace(STANDARD, sms_countries=("AT",)),
+        replace(STANDARD, recovery=RecoveryPolicy(first=(Proof.ACCESS_CODE,))),
+    ],
+    ids=["countries", "access codes alone"],
+)
+def test_no_guest_is_stranded_by_what_only_their_home_decides(sqlite_database, after, home, stranded):
+    somebody = {
+        "status": Status.ACTIVE,
+        "waits": False,
+        "home": home,
+        "others": [(OTHERS[0], False)],
+        "password": (0, False),
+        "apps": [("active", START)],
+        "codes": [],
+        "contacts": [("+491701234567", True, START, False)],
+    }
+    fill(sqlite_database, [somebody], STANDARD, (STANDARD, STANDARD))
+    found = Policies(means(sqlite_database)).preview(Organization(OURS, "ours", START), after)
+    assert len(found.stranded) == stranded
+
+
 # ---- what each rule means
 
 
