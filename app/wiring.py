@@ -200,7 +200,7 @@ def build_means(base: Foundation) -> Means:
     """The records and factors."""
     settings = base.settings
     tries = _tries(base)
-    outbox = Outbox(base.keyring, base.chance, settings.host, home_of)
+    outbox = Outbox(base.keyring, base.chance, settings.host)
     undo = UndoLinks(chance=base.chance, public_url=settings.public_url)
     return Means(
         tries=tries,

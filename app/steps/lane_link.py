@@ -64,8 +64,7 @@ class LaneLinks:
             room = False
         token = self._chance.token()
         with self._database.begin() as transaction:
-            found = people.usable_contacts(transaction, person.id if person else 0, now)
-            mailboxes = [contact for contact in found if contact.channel is Channel.EMAIL][:MAILBOXES]
+            mailboxes = people.usable_mailboxes(transaction, person.id if person else 0, now)[:MAILBOXES]
             self._tries.hold_messages(transaction)
             room = self._outbox.sent_within(transaction, 3_600, now) < self._most_per_hour and room
             wanted = room and bool(mailboxes)

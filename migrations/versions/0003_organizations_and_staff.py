@@ -159,6 +159,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('number_prefix', sa.String(length=32), nullable=True))
         batch_op.add_column(sa.Column('price', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('verified_at', sa.BigInteger(), nullable=True))
+        batch_op.drop_index(batch_op.f('ix_outbox_provider_sid'))
+        batch_op.create_index('ix_outbox_provider_sid', ['provider_sid'], unique=False, sqlite_where=sa.text('provider_sid IS NOT NULL'), postgresql_where=sa.text('provider_sid IS NOT NULL'))
         batch_op.create_index('ix_outbox_spent', ['spent_at', 'purpose', 'country', 'organization_id', 'number_prefix', 'sent_at', 'verified_at', 'price'], unique=False, sqlite_where=sa.text('spent_at IS NOT NULL'), postgresql_where=sa.text('spent_at IS NOT NULL'))
         batch_op.create_foreign_key(batch_op.f('fk_outbox_organization_id_organizations'), 'organizations', ['organization_id'], ['id'])
 

@@ -1,7 +1,7 @@
 """The outbox: a message is written with the change that it tells of, in the same transaction."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -14,20 +14,16 @@ from app.records.delivery.model import Channel, Contact, Entry, Fare, Purpose, S
 
 PURPOSE_OF_KEY = "outbox"
 
-Home = Callable[[Transaction, int], str | None]
-"""The home organization of a person, by their row; given by wiring, because people are kept in another room."""
-
 _C = TypeVar("_C", bound=Contact)
 
 
 class Outbox:
     """Enqueues messages. Nothing leaves the house here (architecture rule 10)."""
 
-    def __init__(self, keyring: Keyring, chance: Chance, public_host: str, home: Home | None = None) -> None:
+    def __init__(self, keyring: Keyring, chance: Chance, public_host: str) -> None:
         self._keyring = keyring
         self._chance = chance
         self._public_host = public_host
-        self._home = home
 
     def enqueue(
         self,
@@ -77,7 +73,7 @@ class Outbox:
             expires_at=expires_at,
             # fixed here, so that a second copy after a crash is recognised as the same letter
             message_id=f"<{name}@{self._public_host}>" if channel is Channel.EMAIL else "",
-            organization_id=fare.organization_id if fare else self._home_of(transaction, contact),
+            organization_id=fare.organization_id if fare else None,  # the home organization then
             fare=fare,
         )
         if wanted is None:
@@ -85,9 +81,6 @@ class Outbox:
         else:
             store.add_if(transaction, entry, wanted=wanted)
         return name
-
-    def _home_of(self, transaction: Transaction, contact: Contact) -> str | None:
-        return self._home(transaction, contact.person_id) if self._home else None
 
     def notify(
         self,

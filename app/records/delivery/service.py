@@ -12,7 +12,6 @@ from app.foundation.sql import Database, Transaction
 from app.records.delivery import rules, store
 from app.records.delivery.channels import STATUS_PATH, sms_twilio
 from app.records.delivery.model import Caps, Destination, Entry, Fare, Held, Purpose, State, Tally
-from app.records.delivery.outbox import Home
 
 
 class Callbacks:
@@ -58,6 +57,9 @@ class Callbacks:
         self.apply(parameters)
         return True
 
+
+Home = Callable[[Transaction, int], str | None]
+"""The home organization of a person, by their row; given by wiring, because people are kept in another room."""
 
 Countries = Callable[[Transaction, int, int], Collection[str] | None]
 """Where the policy of a person, by their row, lets SMS go now; None where it leaves that to the settings."""
