@@ -26,10 +26,12 @@ _SEALS_AT_ONCE = 100
 class Seals:
     """Seals, checks and thins out the log."""
 
-    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock, *, batch: int = BATCH) -> None:
+        """``batch``: how many events one seal takes."""
         self._database = database
         self._keyring = keyring
         self._clock = clock
+        self._batch = batch
 
     # ---- sealing
 
@@ -79,8 +81,8 @@ class Seals:
             low = _lowest_open(recent, newest)
             for seal in recent:
                 sealed |= rules.read(seal.body or "").keys()
-        there = store.numbers_after(looking, low - 1, len(sealed) + BATCH)
-        return [number for number in there if number not in sealed][:BATCH]
+        there = store.numbers_after(looking, low - 1, len(sealed) + self._batch)
+        return [number for number in there if number not in sealed][: self._batch]
 
     def _digest(self, stored: Stored, key: str) -> bytes:
         return self._keyring.mac(_EVENT, *rules.said_by(stored), key=key)[: rules.DIGEST]

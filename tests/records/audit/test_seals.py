@@ -10,11 +10,11 @@ from sqlalchemy import delete, insert, select, update
 
 from app.foundation.chance import SystemChance
 from app.foundation.secretbox import Keyring, MasterKey
-from app.records.audit import rules, store
-from app.records.audit import service as service_module
+from app.records.audit import store
 from app.records.audit.model import Event, Fault, Record, Tampering
 from app.records.audit.rules import read, safe_cell, written
 from app.records.audit.service import BATCH, LATE, Seals
+from tests.meanwhile import before_writing
 
 EVENTS = store.events
 SEALS = store.seals
@@ -184,8 +184,8 @@ def test_an_event_that_comes_late_is_sealed_with_the_next(database, clock, seals
     assert (verdict.events, verdict.waiting, verdict.fault) == (3, 0, None)
 
 
-def test_what_comes_late_below_many_new_ones_is_sealed_too(database, clock, seals, monkeypatch):
-    monkeypatch.setattr(service_module, "BATCH", 3)
+def test_what_comes_late_below_many_new_ones_is_sealed_too(database, clock, keyring):
+    seals = Seals(database, keyring, clock, batch=3)
     happen(database, clock, 5)
     gaps = numbers(database)[1:3]
     for gap in gaps:
@@ -200,18 +200,14 @@ def test_what_comes_late_below_many_new_ones_is_sealed_too(database, clock, seal
     assert (verdict.events, verdict.waiting, verdict.fault) == (12, 0, None)
 
 
-def test_whoever_writes_does_not_wait_while_a_seal_is_made(sqlite_database, clock, keyring, monkeypatch):
+def test_whoever_writes_does_not_wait_while_a_seal_is_made(sqlite_database, clock, keyring):
+    """What happens just before the seal is written happened after all was read that it seals, and has the next one."""
     happen(sqlite_database, clock, 3)
-
-    def slow(found):
-        happen(sqlite_database, clock, 1)  # would wait for five seconds, and fail, if a transaction were open
-        return written(found)
-
     seals = Seals(sqlite_database, keyring, clock)
-    monkeypatch.setattr(rules, "written", slow)
-    seals._add(also_late=True)
+    with before_writing(sqlite_database, lambda: happen(sqlite_database, clock, 1)):
+        seals.seal()
     verdict = seals.verify()
-    assert (verdict.events, verdict.waiting, verdict.fault) == (3, 1, None)
+    assert (verdict.seals, verdict.events, verdict.waiting, verdict.fault) == (2, 4, 0, None)
 
 
 # ---- the seals themselves
@@ -280,14 +276,13 @@ def test_seals_outlive_the_rotation_of_the_key(database, clock, chance):
     assert without.verify().fault == Fault(Tampering.SEAL, 1)
 
 
-def test_workers_that_seal_at_once_seal_each_event_once(database, clock, keyring, monkeypatch):
-    monkeypatch.setattr(service_module, "BATCH", 10)
+def test_workers_that_seal_at_once_seal_each_event_once(database, clock, keyring):
     happen(database, clock, 60)
     gate = threading.Barrier(4)
 
     def work():
         gate.wait()
-        Seals(database, keyring, clock).seal()
+        Seals(database, keyring, clock, batch=10).seal()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
