@@ -88,7 +88,9 @@ from app.steps.casework import Casework
 from app.steps.change import Changes
 from app.steps.claim import Claims
 from app.steps.code_set import CodeSets
+from app.steps.credentials import Credentials, CredentialsMeans
 from app.steps.enlist import Enlisting
+from app.steps.handoff import Handoffs
 from app.steps.helpdesk import Helpdesks
 from app.steps.invite import Invitations
 from app.steps.lane_link import LaneLinks
@@ -155,6 +157,8 @@ class Steps:
     lane_links: LaneLinks
     invitations: Invitations
     new_apps: NewApps
+    handoffs: Handoffs
+    credentials: Credentials
 
 
 def build_foundation(
@@ -293,10 +297,25 @@ def build_steps(base: Foundation, means: Means) -> Steps:
     )
     changes = Changes(outbox=means.outbox, undo=means.undo)
     presence = Presence(database=base.database, tries=means.tries, chance=base.chance, clock=base.clock)
+    password = PasswordStep(
+        database=base.database, passwords=means.passwords, tries=means.tries, claims=claims, clock=base.clock
+    )
+    handoffs = Handoffs(keyring=base.keyring, public_url=base.settings.public_url)
     return Steps(
         claims=claims,
-        password=PasswordStep(
-            database=base.database, passwords=means.passwords, tries=means.tries, claims=claims, clock=base.clock
+        password=password,
+        handoffs=handoffs,
+        credentials=Credentials(
+            CredentialsMeans(
+                database=base.database,
+                passwords=means.passwords,
+                password=password,
+                tries=means.tries,
+                limits=means.limits,
+                handoffs=handoffs,
+                chance=base.chance,
+                clock=base.clock,
+            )
         ),
         app_codes=AppCodes(
             database=base.database,
@@ -412,6 +431,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
         new_password=steps.new_password,
         presence=steps.presence,
         helpdesks=steps.helpdesks,
+        handoffs=steps.handoffs,
     )
     recovery = Recovery(
         RecoveryMeans(

@@ -40,11 +40,7 @@ class Claims:
 
         Counts a start against the visitor's address. Raises Wrong, Throttled.
         """
-        try:
-            canonical = canonical_user_id(typed)
-        except BadUserId as error:
-            code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
-            raise Wrong(code, field="user_id") from None
+        canonical = spelled(typed)
         self._limits.start(visit, purpose)
         with self._database.read() as looking:
             person = people.find(looking, canonical)
@@ -125,6 +121,15 @@ class Claims:
             language=person.language or visit.language,
             now=now,
         )
+
+
+def spelled(typed: str) -> str:
+    """A typed User ID in its one spelling. Raises Wrong where nobody can have it."""
+    try:
+        return canonical_user_id(typed)
+    except BadUserId as error:
+        code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
+        raise Wrong(code, field="user_id") from None
 
 
 def subject_of(flow: Flow) -> Subject:

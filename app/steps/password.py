@@ -16,7 +16,7 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.flows.model import Flow
 from app.records.organizations import store as organizations
-from app.records.organizations.model import LockoutPolicy, OnFailures
+from app.records.organizations.model import LockoutPolicy, OnFailures, Policy
 from app.records.people.model import Person
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
@@ -51,23 +51,31 @@ class PasswordStep:
         then: Callable[[Transaction, Person, int], _T],
         *,
         field: str = "password",
+        admits: Callable[[Policy], bool] = lambda _: True,
+        dormant: Person | None = None,
     ) -> tuple[_T, Owed | None]:
         """Judge a password for a flow. Returns what ``then`` made of it in the same transaction, and what is owed.
 
-        Raises Throttled, Wrong(WRONG_PASSWORD), Unavailable.
+        Whoever's policy is not what ``admits`` asks for is judged like somebody unknown. ``dormant`` is who a flow of
+        nobody would belong to if they were active: it is Wrong(NOT_ACTIVE) where the password is theirs.
+
+        Raises Throttled, Wrong(WRONG_PASSWORD), Wrong(NOT_ACTIVE), Unavailable.
         """
         with self._database.read() as looking:
             person = self._claims.person(looking, flow)
-            record = self._passwords.find(looking, person.id if person else 0)
-            policy = organizations.policy_of_person(looking, person.id if person else 0, self._clock.now())
+            whose = person or dormant
+            record = self._passwords.find(looking, whose.id if whose else 0)
+            policy = organizations.policy_of_person(looking, whose.id if whose else 0, self._clock.now())
+            if not admits(policy):
+                record = None
             door = door_of(looking, visit, flow, Door.SIGN_IN, self._clock.now())
         subject = subject_of(flow)
         again = self._tries.seen_wrong(subject, typed, flow.stamp, visit.block)
         with self._claims.noting(visit, flow, Factor.PASSWORD, self._clock.now()):
             spent = self._tries.spend(subject, Factor.PASSWORD, door, again=again, lockout=_lockout(policy.lockout))
         try:
-            fits = self._passwords.check(record if person else None, typed)
-            right = fits and person is not None and spent.judged
+            fits = self._passwords.check(record if whose else None, typed) and spent.judged
+            right = fits and person is not None
         except Unavailable:
             # nothing was judged, so nothing was tried: a flood must not lock the owner out
             self._tries.take_back(spent)
@@ -88,7 +96,7 @@ class PasswordStep:
                 self._lock(transaction, visit, flow, person, spent, now)
         if not right or person is None or record is None:
             self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
-            raise Wrong(Code.WRONG_PASSWORD, field=field)
+            raise Wrong(Code.NOT_ACTIVE if fits else Code.WRONG_PASSWORD, field=field)
         self._passwords.strengthen(person.id, record, typed)
         return result, record.owed(policy.password, now)
 

@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -52,6 +52,8 @@ _LONG = 256  # characters of a header that is parsed
 _MOST_QUERY = 2_048
 _MORE_FIELDS = "keyturn.fields"
 _FILES = "keyturn.files"
+_PROGRAMS = "keyturn.programs"
+_NO_FORMS = frozenset({"application/json", "application/soap+xml", "text/xml"})
 _MOST_FIELDS = 64  # Twilio's callbacks have about thirty
 _COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD, Code.PROOF_NEW})
 _LONGEST_COOKIE = 64
@@ -132,6 +134,14 @@ def render(template: str, context: dict[str, Any], status: int = 200) -> Respons
 def allow_fields(doors: Blueprint, path: str, most: int) -> None:
     """Let the forms of a path have more fields than those of others."""
     doors.record(lambda state: state.app.extensions.setdefault(_MORE_FIELDS, {}).update({path: most}))
+
+
+def answer_programs(doors: Blueprint, prefix: str, refuse: Callable[[int, str, int], Response]) -> None:
+    """Let what is refused under a path be answered by ``refuse`` instead of a page: programs call there.
+
+    It is given the status, the refusal's code (empty: HTTP's own) and the seconds to wait.
+    """
+    doors.record(lambda state: state.app.extensions.setdefault(_PROGRAMS, {}).update({prefix: refuse}))
 
 
 def allow_file(doors: Blueprint, path: str, most: int) -> None:
@@ -314,7 +324,8 @@ def _look_at_the_form() -> None:
         # Werkzeug counts here what it holds of a part between two reads, of a file too
         request.max_form_memory_size = uploads
     most = current_app.extensions.get(_MORE_FIELDS, {}).get(request.path, _MOST_FIELDS)
-    if not takes_file and request.get_data(cache=True).count(b"&") > most:
+    # what is no form has no fields: a program's password may well have many of these signs
+    if not takes_file and request.get_data(cache=True).count(b"&") > most and request.mimetype not in _NO_FORMS:
         abort(400)
     # Werkzeug cuts off what a body without a length has beyond the limit
     fields = request.form.lists()
@@ -360,7 +371,13 @@ def _dress(app: Flask, settings: Settings, clock: Clock) -> None:
 
 def _is_page() -> bool:
     """Whether people look at the answer; scripts ask for how a PIN stands, and read JSON."""
-    return not request.path.endswith("/pin/status")
+    return not request.path.endswith("/pin/status") and _for_programs() is None
+
+
+def _for_programs() -> Callable[[int, str, int], Response] | None:
+    """How a program is told what went wrong; None where people ask."""
+    doors = current_app.extensions.get(_PROGRAMS, {})
+    return next((refuse for prefix, refuse in doors.items() if request.path.startswith(prefix)), None)
 
 
 def _to_what_is_due(refusal: OutOfOrder) -> Response:
@@ -371,8 +388,11 @@ def _to_what_is_due(refusal: OutOfOrder) -> Response:
 
 
 def _error_page(status: int, *, code: str = "", retry_after: int = 0, due: str = "") -> Response:
-    """What went wrong, as a page, or as JSON where a script asked."""
-    if not _is_page():
+    """What went wrong: as a page, as JSON where a script asked, or as programs want it."""
+    refuse = _for_programs()
+    if refuse is not None:
+        response = refuse(status, code, retry_after)
+    elif not _is_page():
         response = jsonify(error=code or str(status), due=due)
         response.status_code = status
     else:

@@ -24,6 +24,7 @@ from app.records.people.model import Channel, Contact, Person
 from app.records.sessions.model import SessionProof
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, named
+from app.steps.handoff import Handoffs, Stop
 from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
@@ -53,6 +54,7 @@ class SignInMeans:
     pins: PinMeans
     new_password: NewPassword
     presence: Presence
+    handoffs: Handoffs
     helpdesks: Helpdesks
 
 
@@ -74,6 +76,7 @@ class SignIn:
         self._new_password = means.new_password
         self._presence = means.presence
         self._helpdesks = means.helpdesks
+        self._handoffs = means.handoffs
         self._pins = PinStep(means.pins, course=COURSE, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
 
     # ---- who, and the password
@@ -81,6 +84,10 @@ class SignIn:
     def start(self, visit: Visit, typed: str) -> str:
         """Begin a flow for a User ID, known or not. Returns its cookie."""
         return self._claims.begin(visit, COURSE, State.PASSWORD, typed)[0]
+
+    def handed_on(self, note: str) -> tuple[str, Stop]:
+        """Whom a program sent, and where to. Raises OutOfOrder."""
+        return self._handoffs.read(note, self._clock.now())
 
     def at(self, cookie: str | None, state: State) -> Flow:
         """The flow of a page in its step. Raises OutOfOrder with the step that is due."""

@@ -50,6 +50,13 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         ended = bool(read_cookie(NEXT) and read_cookie(SESSION))
         return show("signin/user_id.html", {"user_id": "", "ended": ended})
 
+    @doors.get("/sign-in/to/<note>")
+    def handed_on(note: str) -> Response:
+        user_id, stop = sign_in.handed_on(note)
+        response = show("signin/user_id.html", {"user_id": user_id})
+        write_cookie(response, NEXT, stop)
+        return response
+
     @doors.post("/sign-in")
     def begin() -> Response:
         form = UserIdForm()

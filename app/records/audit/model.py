@@ -79,6 +79,9 @@ class Event(StrEnum):
     SUPPORT_CANCELLED = "support_cancelled"
     SUPPORT_WITHDRAWN = "support_withdrawn"
     SUPPORT_DONE = "support_done"
+    TOKEN_ISSUED = "authn_api_token_created"  # noqa: S105 - a name
+    TOKEN_REFUSED = "authn_api_token_fail"  # noqa: S105
+    TOKEN_ENDED = "authn_api_token_revoked"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

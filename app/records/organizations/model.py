@@ -1,5 +1,6 @@
 """Organizations, roles, and the policy that an organization sets: one object, of which every part has its bounds."""
 
+import ipaddress
 import re
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -235,12 +236,24 @@ class Policy:
     sms_countries: tuple[str, ...] = ()  # ISO 3166-1 alpha-2; empty: those of the installation
     support: SupportPolicy = SupportPolicy()
     authenticate_user: bool = False
+    authenticate_user_networks: tuple[str, ...] = ()  # in CIDR notation; empty: from everywhere
 
     def __post_init__(self) -> None:
         if any(not _COUNTRY.fullmatch(country) for country in self.sms_countries):
             raise BadPolicy("sms_countries", "country")
         if self.authenticate_user and self.password.min_length < SOLE_FACTOR:
             raise BadPolicy("password.min_length", "sole_factor", least=SOLE_FACTOR)
+        if len(self.authenticate_user_networks) > 64 or any(
+            not _is_network(one) for one in self.authenticate_user_networks
+        ):
+            raise BadPolicy("authenticate_user_networks", "networks", most=64)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return str(ipaddress.ip_network(text)) == text
+    except ValueError:
+        return False
 
 
 PRESETS = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ def strictest(policies: Sequence[Policy]) -> Policy:
         return policies[0] if policies else STANDARD
     home = policies[0]
     passwords = [policy.password for policy in policies]
+    networks = _networks([policy.authenticate_user_networks for policy in policies])
     return Policy(
         profile=Profile.CLASSIC if all(p.profile is Profile.CLASSIC for p in policies) else Profile.STANDARD,
         password=PasswordPolicy(
@@ -73,8 +75,41 @@ def strictest(policies: Sequence[Policy]) -> Policy:
         sms_countries=home.sms_countries,
         support=home.support,
         # AuthenticateUser asks each organization; the length that it needs is in ``password`` already
-        authenticate_user=all(policy.authenticate_user for policy in policies),
+        authenticate_user=all(policy.authenticate_user for policy in policies) and networks is not None,
+        authenticate_user_networks=networks or (),
     )
+
+
+def _networks(several: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The networks that all of several lists have in common, where an empty list is everywhere; None: there is none."""
+    common: tuple[str, ...] = ()
+    for these in filter(None, several):
+        shared = (_overlap(one, other) for one in common for other in these) if common else iter(these)
+        common = tuple(dict.fromkeys(one for one in shared if one))
+        if not common:
+            return None
+    return common
+
+
+def _overlap(one: str, other: str) -> str:
+    """Of two networks the smaller, if the other contains it."""
+    left, right = ip_network(one), ip_network(other)
+    if left.version != right.version or not left.overlaps(right):
+        return ""
+    return one if left.prefixlen >= right.prefixlen else other
+
+
+def reachable(policy: Policy, address: str) -> bool:
+    """Whether AuthenticateUser may be called for somebody with this policy from an address (security rule 10)."""
+    if not policy.authenticate_user or not policy.authenticate_user_networks:
+        return policy.authenticate_user
+    try:
+        caller = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(caller, IPv6Address) and caller.ipv4_mapped:
+        caller = caller.ipv4_mapped
+    return any(caller in ip_network(one) for one in policy.authenticate_user_networks)
 
 
 def strands(policies: Sequence[Policy]) -> bool:
@@ -243,6 +278,7 @@ def from_json(text: str) -> Policy:
             closed_on=tuple(support["closed_on"]),
         ),
         authenticate_user=value["authenticate_user"],
+        authenticate_user_networks=tuple(value.get("authenticate_user_networks", ())),
     )
 
 

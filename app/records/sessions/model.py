@@ -31,6 +31,23 @@ class SessionProof:
     at: int
 
 
+TOKEN_LIFE = 1_800  # seconds of an AuthenticationToken (product.md section 4)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """What AuthenticateUser gave to a program: that somebody's password was right. ``id`` is its fingerprint.
+
+    It opens no page of the portal.
+    """
+
+    id: str
+    person_id: int
+    stamp: str
+    issued_at: int
+    expires_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One signed-in browser. ``id`` is the fingerprint of its cookie; ``name`` names it on pages.

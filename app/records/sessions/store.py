@@ -1,4 +1,4 @@
-"""The table of sessions. Only the SHA-256 of a cookie is stored (ASVS 7.2.3)."""
+"""The tables of sessions and of programs' tokens. Only the SHA-256 of a cookie or token is stored (ASVS 7.2.3)."""
 
 import json
 from dataclasses import replace
@@ -22,7 +22,16 @@ from sqlalchemy import (
 )
 
 from app.foundation.sql import Prepared, Transaction, metadata
-from app.records.sessions.model import IDLE, LIFE, LONGEST, LONGEST_IDLE, SEEN_EVERY, Session, SessionProof
+from app.records.sessions.model import (
+    IDLE,
+    LIFE,
+    LONGEST,
+    LONGEST_IDLE,
+    SEEN_EVERY,
+    ApiToken,
+    Session,
+    SessionProof,
+)
 
 sessions = Table(
     "sessions",
@@ -38,6 +47,18 @@ sessions = Table(
     Column("browser", String(255), nullable=False),
     Index("ix_sessions_person_id", "person_id"),
     Index("ix_sessions_created_at", "created_at"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("person_id", Integer, ForeignKey("people.id"), nullable=False),
+    Column("stamp", String(32), nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_api_tokens_person_id", "person_id"),
+    Index("ix_api_tokens_expires_at", "expires_at"),
 )
 
 _FIND = Prepared(select(sessions).where(sessions.c.id == bindparam("session_id")))
@@ -104,14 +125,34 @@ def end_named(transaction: Transaction, person_id: int, name: str) -> bool:
 
 
 def end_all(transaction: Transaction, person_id: int, *, but: str = "") -> int:
-    """End a person's sessions, all or all but one. Returns how many there were."""
+    """End a person's sessions, all or all but one, and every program's token. Returns how many sessions there were."""
+    transaction.execute(delete(api_tokens).where(api_tokens.c.person_id == person_id))
     where = (sessions.c.person_id == person_id, sessions.c.id != but)
     return int(transaction.execute(delete(sessions).where(*where)).rowcount)
 
 
+def add_token(transaction: Transaction, token: ApiToken) -> None:
+    """Insert a program's token."""
+    transaction.execute(
+        insert(api_tokens).values(
+            id=token.id,
+            person_id=token.person_id,
+            stamp=token.stamp,
+            issued_at=token.issued_at,
+            expires_at=token.expires_at,
+        )
+    )
+
+
+def end_token(transaction: Transaction, token_id: str) -> bool:
+    """End a program's token; False where it had ended."""
+    return transaction.execute(delete(api_tokens).where(api_tokens.c.id == token_id)).rowcount == 1
+
+
 def forget(transaction: Transaction, now: int) -> int:
-    """Delete those whose time is over by any policy."""
+    """Delete those whose time is over by any policy, and tokens that are dead."""
     over = or_(sessions.c.created_at < now - LONGEST, sessions.c.seen_at < now - LONGEST_IDLE)
+    transaction.execute(delete(api_tokens).where(api_tokens.c.expires_at <= now))
     return int(transaction.execute(delete(sessions).where(over)).rowcount)
 
 
