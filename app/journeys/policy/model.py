@@ -73,6 +73,7 @@ _REASONS = {
     "time_zone": "must be a time zone such as Europe/Berlin",
     "dates": "must be dates such as 2026-12-25",
     "sole_factor": "must be at least {least} while authenticate_user is true",
+    "networks": "must be at most 64 addresses or networks such as 192.0.2.0/24",
     "from": "must be a date from tomorrow on, and within a year",
 }
 

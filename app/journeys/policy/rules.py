@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime, time
 from enum import StrEnum
+from ipaddress import ip_network
 from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -54,6 +55,7 @@ _KINDS = {
     "support.openings": Kind.ROWS,
     "support.closed_on": Kind.LIST,
     "authenticate_user": Kind.FLAG,
+    "authenticate_user_networks": Kind.LIST,
 }
 
 
@@ -126,6 +128,13 @@ def _countries(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.upper() for one in re.split(r"[,\s]+", text) if one))
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(str(ip_network(one, strict=False)) for one in re.split(r"[,\s]+", text) if one))
+    except ValueError:
+        raise _Unreadable("networks") from None
+
+
 def _rows(text: str) -> list[str]:
     return [row for row in (part.strip() for part in re.split(r"[;\n\r]", text)) if row]
 
@@ -169,6 +178,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "support.closed_on": _listed,
     "support.time_zone": str,
     "authenticate_user": _flag,
+    "authenticate_user_networks": _networks,
 }
 
 
@@ -247,7 +257,7 @@ def changes(before: Policy, after: Policy) -> tuple[Change, ...]:
 def started_from(profile: Profile, present: Policy) -> Policy:
     """A profile as a starting point: its rules, with what only the organization knows kept.
 
-    Kept are its context words, its countries and its support contacts.
+    Kept are its context words, its countries, its support contacts and the networks of its programs.
     """
     preset = PRESETS[profile]
     return replace(
@@ -255,6 +265,7 @@ def started_from(profile: Profile, present: Policy) -> Policy:
         password=replace(preset.password, context_words=present.password.context_words),
         sms_countries=present.sms_countries,
         support=present.support,
+        authenticate_user_networks=present.authenticate_user_networks,
     )
 
 
