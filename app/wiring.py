@@ -37,6 +37,8 @@ from app.journeys.auditing.service import Auditing, AuditLog, SealMail, SealMail
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
+from app.journeys.clients import views as clients_views
+from app.journeys.clients.service import ClientMeans, Clients
 from app.journeys.contacts import views as contacts_views
 from app.journeys.contacts.service import ContactMeans, Contacts
 from app.journeys.dashboard import views as dashboard_views
@@ -631,6 +633,17 @@ def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) ->
         )
     )
     app.register_blueprint(messaging_views.blueprint(messaging, steps.staffing))
+    clients = Clients(
+        ClientMeans(
+            database=base.database,
+            ephemeral=base.ephemeral,
+            keyring=base.keyring,
+            chance=base.chance,
+            clock=base.clock,
+            staffing=steps.staffing,
+        )
+    )
+    app.register_blueprint(clients_views.blueprint(clients, steps.staffing))
     membership = MembershipMeans(
         database=base.database,
         ephemeral=base.ephemeral,

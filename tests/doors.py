@@ -235,6 +235,25 @@ DOORS = (
     _door("/admin/people/import/review", "GET POST", Guard.ADMINISTRATOR),
     _door("/admin/people/import/status", "GET", Guard.ADMINISTRATOR),
     _door("/admin/people/import/report", "GET", Guard.ADMINISTRATOR),
+    _door("/admin/api-clients", "GET POST", Guard.ADMINISTRATOR, "name", "organization"),
+    _door("/admin/api-clients/hide", "POST", Guard.ADMINISTRATOR),
+    _door(
+        "/admin/api-clients/<client_id>/<any(rotate, revoke):act>",
+        "GET",
+        Guard.ADMINISTRATOR,
+        example="/admin/api-clients/none/rotate",
+    ),
+    _door(
+        "/admin/api-clients/<client_id>/rotate",
+        "POST",
+        Guard.ADMINISTRATOR,
+        "at_once",
+        example="/admin/api-clients/none/rotate",
+    ),
+    _door(
+        "/admin/api-clients/<client_id>/revoke", "POST", Guard.ADMINISTRATOR, example="/admin/api-clients/none/revoke"
+    ),
+    _door("/sign-in/to/<note>", "GET", Guard.PUBLIC, example="/sign-in/to/none"),
     _door("/admin/delivery", "GET POST", Guard.ADMINISTRATOR, "contact"),
     _door("/admin/delivery/status", "GET", Guard.ADMINISTRATOR),
     _door("/admin/people/propose", "GET POST", Guard.ADMINISTRATOR, "user_id", "organization"),

@@ -8,6 +8,7 @@ import os
 
 import click
 
+from app.cli.api_clients import api_client
 from app.cli.auditing import audit
 from app.cli.demo import demo
 from app.cli.door import Door
@@ -24,5 +25,5 @@ def main() -> None:
     os.umask(0o077)  # databases, keys and sockets are nobody else's
 
 
-for command in (init, doctor, check_config, serve, worker, demo, org, user, audit):
+for command in (init, doctor, check_config, serve, worker, demo, org, user, api_client, audit):
     main.add_command(command)

@@ -35,6 +35,8 @@ from app.journeys.authenticators.model import (
     SessionsPage,
     SignedIn,
 )
+from app.journeys.clients.model import ClientsPage, NewSecret
+from app.journeys.clients.model import Shown as ClientShown
 from app.journeys.dashboard import rules as dashboard_rules
 from app.journeys.dashboard.model import Span
 from app.journeys.directory.model import DAYS, Found, Listed, Look
@@ -61,6 +63,7 @@ from app.journeys.support.model import (
 from app.journeys.support.model import PersonPage as Dossier
 from app.journeys.support.model import Row as Factor
 from app.records.audit.model import Checked, Fault, Tampering
+from app.records.clients.model import ApiClient
 from app.records.delivery.model import Channel as Channels
 from app.records.figures.model import HOUR, Count, Figure
 from app.records.organizations.model import (
@@ -926,6 +929,22 @@ def _delivery(test: Test | None = None, reaches: Any = _REACHES, status: int = 2
     return Case("messaging/delivery.html", {**_STAFF_FRAME, **context}, status, "/admin/delivery")
 
 
+_CLIENT = ApiClient("3f1c9a52-7c11-4a4e-9b68-0a5d7f6f2c11", _HERE.id, "Billing", "", _NOW - 86_400, "ada")
+_CLIENTS = (
+    ClientShown(replace(_CLIENT, rotated_at=_NOW - 600), _HERE.name, _NOW + 85_800),
+    ClientShown(replace(_CLIENT, name="Old CRM", created_by="operator", revoked_at=_NOW - 60), _HERE.name, 0),
+)
+
+
+def _api_clients(page: ClientsPage, status: int = 200, **context: Any) -> Case:
+    framed = {**_STAFF_FRAME, "page": page, "name": "", "organization": "", "errors": {}, **context}
+    return Case("clients/list.html", framed, status, "/admin/api-clients")
+
+
+def _client_act(act: str) -> Case:
+    return Case("clients/act.html", {**_STAFF_FRAME, "client": _CLIENT, "act": act}, path="/admin/api-clients")
+
+
 _CLASSIC = PRESETS[Rules.CLASSIC]
 _LINES = SupportPolicy(
     (SupportLine("DE", "+49 30 1234567", "0 before it from inside", "help@example.org"),),
@@ -1022,6 +1041,13 @@ _POLICY_CASES: dict[str, Case] = {
 }
 
 _DELIVERY_CASES: dict[str, Case] = {
+    "api-clients": _api_clients(ClientsPage(_CLIENTS, (_HERE,), None), done="client_revoked"),
+    "api-clients-secret": _api_clients(ClientsPage(_CLIENTS, (_HERE,), NewSecret(_CLIENT, "N0tAS3cret" * 4))),
+    "api-clients-none": _api_clients(
+        ClientsPage((), (_HERE,), None), 422, errors=_errors(Refused(Code.MISSING, "name"))
+    ),
+    "api-client-rotate": _client_act("rotate"),
+    "api-client-revoke": _client_act("revoke"),
     "delivery": _delivery(),
     "delivery-delivered": _delivery(Test(_SMS, "••• ••• 67", "delivered", "", settled=True)),
     "delivery-waits": _delivery(Test(_EMAIL, "j•••@e•••.org", "queued", "provider_setup", settled=True)),

@@ -58,6 +58,9 @@ _NOT_TOLD = {
     Event.LOG_EXPORTED,
     Event.PEOPLE_EXPORTED,
     Event.TEST_SENT,
+    Event.API_CLIENT_CREATED,
+    Event.API_CLIENT_ROTATED,
+    Event.API_CLIENT_REVOKED,
 }
 
 
