@@ -30,6 +30,8 @@ from app.foundation.web import application
 from app.journeys.activation import views as activation_views
 from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
+from app.journeys.api import views as api_views
+from app.journeys.api.service import Api, ApiMeans
 from app.journeys.approvals import views as approvals_views
 from app.journeys.approvals.service import ApprovalMeans, Approvals, Approving
 from app.journeys.auditing import views as auditing_views
@@ -581,6 +583,22 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(dashboard_views.blueprint(dashboard, steps.staffing))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
+    api = api_views.blueprint(
+        Api(
+            ApiMeans(
+                database=base.database,
+                ephemeral=base.ephemeral,
+                limits=means.limits,
+                credentials=steps.credentials,
+                clock=base.clock,
+                per_client=settings.limit_api_per_client,
+                sign_ins_per_client=settings.limit_api_sign_ins_per_client,
+            )
+        ),
+        settings.public_url.rstrip("/"),
+    )
+    app.register_blueprint(api)
+    api_views.exempt(app.extensions["csrf"], api)
     if settings.demo:
         desk = DemoDesk(
             database=base.database,

@@ -44,6 +44,8 @@ class Guard(StrEnum):
     DEMO = "demo"  # the demo alone has it, on this machine alone
     OPERATORS = "operators"  # this machine itself, or the bearer token
     SIGNED = "signed"  # the provider's signature
+    PROGRAM = "program"  # what is sent is no form: a password to judge, or nothing
+    CLIENT = "client"  # the credentials of an API client
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +316,10 @@ DOORS = (
     _door("/metrics", "GET", Guard.OPERATORS),
     _door("/.well-known/security.txt", "GET", Guard.PUBLIC),
     _door("/webhooks/twilio/status", "POST", Guard.SIGNED, "MessageSid", "MessageStatus"),
+    _door("/api/v1/authenticate-user", "POST", Guard.PROGRAM),
+    _door("/api/v1/tokens/introspect", "POST", Guard.CLIENT, "token"),
+    _door("/api/v1/tokens/revoke", "POST", Guard.CLIENT, "token"),
+    _door("/api/v1/openapi.json", "GET", Guard.PUBLIC),
     _door("/demo", "GET", Guard.DEMO),
     _door("/demo/inbox", "GET", Guard.DEMO),
     _door("/demo/qr/<user_id>.svg", "GET", Guard.DEMO, example="/demo/qr/jane.svg"),

@@ -103,6 +103,17 @@ def test_a_public_door_opens_to_anybody_and_its_form_to_any_browser_of_ours(hous
         assert knock(house.web, Knock("POST", door.path, body=body, kind=FORM)).status_code == 400
 
 
+@pytest.mark.parametrize("door", own(Guard.PROGRAM, Guard.CLIENT), ids=ids)
+def test_a_door_of_programs_takes_no_form_of_a_browser_and_no_cookie(house, door):
+    """It needs no token against forged forms, because nothing that a page of another site can send does anything."""
+    house.base.clock.sleep(60)
+    browser = house.browser()
+    browser.sign_in(house, "jane")
+    browser.get("/authenticators")
+    answer = browser.post(door.path, user_name="jane", password="x", token="x")
+    assert answer.status_code == (401 if door.guard is Guard.CLIENT else 415)
+
+
 @pytest.mark.parametrize("step", ["", *STANDS])
 def test_a_flow_opens_no_step_but_its_own(house, step):
     """The other way round, that a step opens where it is due, is the next test's. At first a browser without a flow."""

@@ -76,6 +76,8 @@ class Settings:
     limit_tries_per_address: int = 300
     limit_messages_per_hour: int = 1_000
     limit_stranger_failures_per_day: int = 3_000
+    limit_api_per_client: int = 6_000
+    limit_api_sign_ins_per_client: int = 300
     limit_sms_per_day: int = 2_000
     limit_sms_per_organization: int = 1_000
     limit_sms_per_prefix: int = 100
@@ -304,6 +306,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "limit_tries_per_address": _whole(1, 100_000),
     "limit_messages_per_hour": _whole(1, 1_000_000),
     "limit_stranger_failures_per_day": _whole(1, 3_000),
+    "limit_api_per_client": _whole(1, 1_000_000),
+    "limit_api_sign_ins_per_client": _whole(1, 100_000),
     "limit_sms_per_day": _whole(1, 20_000),
     "limit_sms_per_organization": _whole(1, 20_000),
     "limit_sms_per_prefix": _whole(1, 10_000),

@@ -118,15 +118,18 @@ class Credentials:
     ) -> Authenticated | NotAuthenticated:
         """Judge a password for a program. ``client`` names an API client whose own limit was asked already.
 
-        Raises Wrong for what nobody can have typed (fields ``user_id``, ``password``), Throttled where the address
-        asks too often, Unavailable.
+        What nobody can have typed is wrong like anything else. Raises Throttled where the address asks too often,
+        Unavailable.
         """
         means = self._means
-        means.password.shape(password)
-        canonical = spelled(user_name)
         if not client:
             means.limits.start(visit, PURPOSE)
             means.limits.attempt(visit)
+        try:
+            means.password.shape(password)
+            canonical = spelled(user_name)
+        except Wrong:
+            return NotAuthenticated(Cause.INVALID, user_name.strip())
         now = means.clock.now()
         with means.database.read() as looking:
             found = people.find(looking, canonical)

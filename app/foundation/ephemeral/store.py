@@ -83,6 +83,13 @@ end
 return 0
 """)
 
+# Windows that begin at the first hit: whoever is told what is left of one sees a number that only falls.
+_TAKE = _Script("""
+local taken = redis.call('INCR', KEYS[1])
+if taken == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return taken
+""")
+
 _GIVE = _Script("""
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('LTRIM', KEYS[1], -tonumber(ARGV[2]), -1)
@@ -180,6 +187,11 @@ class Ephemeral:
             args += [limit.most, limit.window]
         args.append(int(count))
         return self._run(_HIT, [limit.key for limit in limits], args)
+
+    def take(self, limit: Limit, now: int) -> int:
+        """Count one hit in the fixed window of a moment. How many are left in it after this one; -1: it was full."""
+        place = f"{limit.key}:{now // limit.window}"
+        return max(limit.most - self._run(_TAKE, [place], [limit.window]), -1)
 
     def give(self, key: str, value: bytes, *, most: int, ttl: int) -> None:
         """Append to a list that keeps the newest ``most``."""

@@ -145,8 +145,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class SessionsPage:
-    """Where somebody is signed in, and where they are known."""
+    """Where somebody is signed in, and where they are known. ``tokens``: how many programs hold one of them."""
 
     sessions: tuple[SignedIn, ...]
     known: tuple[Known, ...]
     level: int
+    tokens: int = 0

@@ -298,6 +298,7 @@ class OwnSessions:
         with self._database.read() as looking:
             living = _living(looking, present)
             known = lanes.of_person(looking, person.id, now, _MOST_KNOWN)
+            tokens = sessions.tokens_of(looking, person.id, present.session.stamp, now)
         here = fingerprint(visit.known_browser)
         return SessionsPage(
             tuple(
@@ -324,6 +325,7 @@ class OwnSessions:
                 for one in known
             ),
             present.session.level,
+            tokens,
         )
 
     def end(self, visit: Visit, present: Present, name: str) -> None:
@@ -334,15 +336,17 @@ class OwnSessions:
             audit.add(transaction, _own(Event.SESSION_ENDED, visit, present, {"session": name, "sessions": 1}))
 
     def end_others(self, visit: Visit, present: Present) -> None:
-        """End every session but the present one. Raises OutOfOrder where there is no other."""
+        """End every session but the present one, and programs' tokens. Raises OutOfOrder where there are none."""
         person = present.person
         with self._database.begin() as transaction:
             living = _living(transaction, present)
             ended = sum(one.id != present.session.id for one in living)
+            tokens = sessions.tokens_of(transaction, person.id, present.session.stamp, present.now)
             sessions.end_all(transaction, person.id, but=present.session.id)
-            if not ended:
+            if not ended and not tokens:
                 raise OutOfOrder(Code.NOTHING_TO_END, due="/sessions")
-            audit.add(transaction, _own(Event.SESSION_ENDED, visit, present, {"sessions": ended}))
+            details: dict[str, object] = {"sessions": ended, **({"tokens": tokens} if tokens else {})}
+            audit.add(transaction, _own(Event.SESSION_ENDED, visit, present, details))
 
     def forget(self, visit: Visit, present: Present, name: str) -> None:
         """Forget a known browser. Raises OutOfOrder where it is not known."""

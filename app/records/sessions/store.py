@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -142,6 +143,16 @@ def add_token(transaction: Transaction, token: ApiToken) -> None:
             expires_at=token.expires_at,
         )
     )
+
+
+def tokens_of(transaction: Transaction, person_id: int, stamp: str, now: int) -> int:
+    """How many tokens programs have of a person that are good at a moment."""
+    good = (
+        api_tokens.c.person_id == person_id,
+        api_tokens.c.stamp == stamp,
+        api_tokens.c.expires_at > now,
+    )
+    return int(transaction.execute(select(func.count()).select_from(api_tokens).where(*good)).scalar_one())
 
 
 def end_token(transaction: Transaction, token_id: str) -> bool:

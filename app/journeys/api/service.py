@@ -1,0 +1,118 @@
+"""The API for programs: AuthenticateUser in JSON, and what relying programs ask about tokens."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.foundation.clock import Clock
+from app.foundation.ephemeral import Ephemeral, Limit
+from app.foundation.secretbox import fingerprint, same
+from app.foundation.sql import Database
+from app.foundation.visit import Visit
+from app.journeys.api import queries
+from app.journeys.api.model import WINDOW, Caller, Looked, NotAClient, OverQuota, Quota
+from app.records.attempts.service import AddressLimits
+from app.records.audit import store as audit
+from app.records.audit.model import Event, Record
+from app.records.organizations.model import Organization
+from app.records.sessions import store as sessions
+from app.steps.credentials import Authenticated, Credentials, NotAuthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class ApiMeans:
+    """What the API stands on. ``per_client`` and ``sign_ins_per_client`` are the limits in a minute."""
+
+    database: Database
+    ephemeral: Ephemeral
+    limits: AddressLimits
+    credentials: Credentials
+    clock: Clock
+    per_client: int
+    sign_ins_per_client: int
+
+
+class Api:
+    """Each method takes the HTTP Basic credentials of an API client: its id and its secret."""
+
+    def __init__(self, means: ApiMeans) -> None:
+        self._means = means
+
+    def authenticate(
+        self, visit: Visit, client: tuple[str, str] | None, user_name: str, password: str
+    ) -> tuple[Authenticated | NotAuthenticated, Quota | None]:
+        """Judge a password. A client is optional here: its limit then counts instead of the address's.
+
+        Raises NotAClient, OverQuota, and what Credentials raise.
+        """
+        if client is None:
+            return self._means.credentials.authenticate(visit, user_name, password), None
+        caller, _ = self._let_in(visit, client, "")
+        quota = self._spend(caller.id, "auth", self._means.sign_ins_per_client)
+        return self._means.credentials.authenticate(visit, user_name, password, client=caller.id), quota
+
+    def introspect(self, visit: Visit, client: tuple[str, str], token: str) -> tuple[Looked | None, Quota]:
+        """Whose token it is, None where it is good for nothing or none of this client's business.
+
+        Raises NotAClient, OverQuota.
+        """
+        caller, row = self._let_in(visit, client, token)
+        quota = self._spend(caller.id, "tokens", self._means.per_client)
+        if row.is_primary is None:
+            return None, quota
+        organization = Organization(row.organization_id, row.organization_name, row.organization_created_at)
+        looked = Looked(
+            row.user_id,
+            row.first_name,
+            row.last_name,
+            row.issued_at,
+            row.expires_at,
+            organization,
+            bool(row.is_primary),
+        )
+        return looked, quota
+
+    def revoke(self, visit: Visit, client: tuple[str, str], token: str) -> Quota:
+        """End a token, where there is one of a person of the client's organization (RFC 7009 sec. 2.2).
+
+        Raises NotAClient, OverQuota.
+        """
+        means = self._means
+        caller, row = self._let_in(visit, client, token)
+        quota = self._spend(caller.id, "tokens", means.per_client)
+        if row.is_primary is not None:
+            with means.database.begin() as transaction:
+                if sessions.end_token(transaction, row.token_id):
+                    audit.add(transaction, self._ended(visit, caller, row))
+        return quota
+
+    def _ended(self, visit: Visit, caller: Caller, row: Any) -> Record:
+        return Record(
+            event=Event.TOKEN_ENDED,
+            at=self._means.clock.now(),
+            person_id=row.person_id,
+            actor=caller.id,
+            outcome="success",
+            address=visit.address,
+            details={"client": caller.id},
+            organization_id=caller.organization_id,
+        )
+
+    def _let_in(self, visit: Visit, client: tuple[str, str], token: str) -> tuple[Caller, Any]:
+        """The client, and what one statement found of a token beside it. Raises NotAClient."""
+        client_id, secret = client
+        now, digest = self._means.clock.now(), fingerprint(secret)
+        with self._means.database.read() as looking:
+            row = queries.look(looking, client_id, fingerprint(token), now)
+        if row is not None and (same(digest, row.secret) or (row.former_until > now and same(digest, row.former))):
+            return Caller(client_id, row.organization_id), row
+        # 256 random bits are not guessed: this only keeps a program with a wrong secret from asking for ever
+        self._means.limits.attempt(visit)
+        raise NotAClient
+
+    def _spend(self, client_id: str, policy: str, most: int) -> Quota:
+        now = self._means.clock.now()
+        left = self._means.ephemeral.take(Limit(f"limit:api:{policy}:{client_id}", most, WINDOW), now)
+        quota = Quota(policy, most, left, WINDOW - now % WINDOW)
+        if left < 0:
+            raise OverQuota(quota)
+        return quota

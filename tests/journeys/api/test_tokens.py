@@ -1,0 +1,167 @@
+"""Tokens: looked at and ended by API clients, dead with whatever ends the rest (RFC 7662, RFC 7009; A-16, S1-09)."""
+
+import pytest
+
+from app.records.clients import store as clients
+from app.records.people import store as people
+from app.steps import freezing
+from tests.portal import NEW_PASSWORD, PASSWORD
+from tests.programs import ALLOWING, INTROSPECT, REVOKE, Program, make_client
+
+
+@pytest.fixture
+def allowing(portal):
+    portal.decide(ALLOWING)
+    portal.add("ana", email="ana@example.org")
+    return portal
+
+
+@pytest.fixture
+def program(allowing):
+    return Program(allowing, make_client(allowing))
+
+
+def test_a_client_learns_whose_token_it_is_and_by_what_it_was_earned(allowing, program):
+    now = allowing.base.clock.now()
+    looked = program.introspect(program.token("ana"))
+    assert (looked["active"], looked["username"], looked["sub"]) == (True, "ana", "ana")
+    assert (looked["iat"], looked["exp"], looked["amr"]) == (now, now + 1800, ["pwd"])
+    assert (looked["account"]["name"], looked["account"]["is_primary"]) == ("default", True)
+    assert looked["iss"] == "http://localhost"
+
+
+def test_a_token_dies_after_thirty_minutes(allowing, program):
+    token = program.token("ana")
+    allowing.base.clock.advance(1799)
+    assert program.is_good(token)
+    allowing.base.clock.advance(1)
+    assert program.introspect(token) == {"active": False}
+
+
+@pytest.mark.parametrize("token", ["x", "ünsinn", "\udc80", "x" * 4096], ids=["short", "letters", "half", "long"])
+def test_what_is_no_token_is_not_active(program, token):
+    assert program.introspect(token) == {"active": False}
+
+
+def test_form_fields_do_as_the_standards_have_it(program):
+    token = program.token("ana")
+    form = "application/x-www-form-urlencoded"
+    answer = program.call(INTROSPECT, f"token={token}&token_type_hint=access_token".encode(), content_type=form)
+    assert answer.json["active"] is True
+    assert program.call(REVOKE, f"token={token}".encode(), content_type=form).status_code == 200
+    assert not program.is_good(token)
+    assert program.call(INTROSPECT, b"token=a&token=b", content_type=form).status_code == 400
+    assert program.call(INTROSPECT, b"", content_type=form).status_code == 422
+
+
+def test_a_client_of_another_organization_neither_sees_nor_ends_a_token(allowing, program):
+    token = program.token("ana")
+    allowing.add("bob", home="other")
+    other = Program(allowing, make_client(allowing, "other"))
+    assert other.introspect(token) == {"active": False}
+    assert other.call(REVOKE, {"token": token}).status_code == 200
+    assert program.is_good(token)
+
+
+def test_revoking_ends_a_token_once_and_what_is_none_is_answered_alike(allowing, program):
+    token = program.token("ana")
+    first = program.call(REVOKE, {"token": token})
+    again = program.call(REVOKE, {"token": token})
+    assert (first.status_code, first.text) == (again.status_code, again.text) == (200, "{}")
+    assert not program.is_good(token)
+
+
+@pytest.mark.parametrize("path", [INTROSPECT, REVOKE])
+def test_only_clients_may_ask(allowing, program, path):
+    token = program.token("ana")
+    client, secret = program.client
+    for given in (None, (client, "wrong"), ("none", secret), (client, ""), ("", "")):
+        answer = Program(allowing, given).call(path, {"token": token})
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="keyturn-api", charset="UTF-8"'
+    for header in ("Bearer x", "Basic", "Basic !!", "Basic /w=="):
+        assert Program(allowing).call(path, {"token": token}, headers={"Authorization": header}).status_code == 401
+    assert program.is_good(token)
+
+
+def test_a_revoked_client_may_ask_no_more(allowing, program):
+    with allowing.base.database.begin() as transaction:
+        clients.revoke(transaction, program.client[0], 1)
+    assert program.call(INTROSPECT, {"token": "x"}).status_code == 401
+
+
+def test_an_earlier_secret_is_good_for_a_day_and_no_longer(allowing, program):
+    name, _ = program.client
+    now = allowing.base.clock.now()
+    with allowing.base.database.begin() as transaction:
+        client = clients.find(transaction, name)
+        assert client is not None
+        assert clients.rotate(transaction, client, "a" * 64, now + 86_400, now)
+    allowing.base.clock.advance(86_399)
+    assert program.call(INTROSPECT, {"token": "x"}).status_code == 200
+    allowing.base.clock.advance(1)
+    assert program.call(INTROSPECT, {"token": "x"}).status_code == 401
+
+
+# ---- what ends a token
+
+
+def change_password(portal, browser, **more):
+    browser.sign_in(portal, "ana")
+    browser.get("/authenticators/password")
+    answer = browser.post(
+        "/authenticators/password",
+        current_password=PASSWORD,
+        new_password=NEW_PASSWORD,
+        confirm_password=NEW_PASSWORD,
+        **more,
+    )
+    assert answer.status_code == 303, answer.text
+
+
+def test_a_new_password_ends_it_wherever_it_was_set(allowing, program):
+    token = program.token("ana")
+    change_password(allowing, allowing.browser())
+    assert not program.is_good(token)
+
+
+def test_signing_out_everywhere_ends_it(allowing, program):
+    token = program.token("ana")
+    browser, elsewhere = allowing.browser(), allowing.browser()
+    elsewhere.sign_in(allowing, "ana")
+    allowing.base.clock.advance(60)
+    browser.sign_in(allowing, "ana")
+    browser.get("/sessions")
+    assert browser.post("/sessions", all="yes").status_code == 303
+    assert not program.is_good(token)
+
+
+def test_signing_out_everywhere_ends_it_where_there_is_no_other_session(allowing, program):
+    token = program.token("ana")
+    browser = allowing.browser()
+    browser.sign_in(allowing, "ana")
+    assert "1 program was told" in browser.get("/sessions").text
+    assert browser.post("/sessions", all="yes").status_code == 303
+    assert not program.is_good(token)
+    assert "program was told" not in browser.get("/sessions").text
+
+
+def test_a_freeze_and_a_deactivation_end_it(allowing, program):
+    for end in ("deactivate", "freeze"):
+        person = allowing.add(end)
+        token = program.token(end)
+        with allowing.base.database.begin() as transaction:
+            if end == "deactivate":
+                freezing.deactivate(transaction, person.id, "s" * 32, allowing.base.clock.now())
+                people.reactivate(transaction, person.id, "t" * 32)
+            else:
+                people.freeze(transaction, person.id, "s" * 32)
+        assert not program.is_good(token)
+
+
+def test_a_token_opens_no_page_of_the_portal(allowing, program):
+    token = program.token("ana")
+    browser = allowing.browser()
+    for name in ("session", "keyturn_session", "__Host-session"):
+        browser.client.set_cookie(name, token)
+    assert browser.get("/authenticators").status_code == 303
