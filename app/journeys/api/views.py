@@ -91,14 +91,14 @@ def blueprint(api: Api, public_url: str) -> Blueprint:
 
     @doors.post(f"{PREFIX}tokens/introspect")
     def introspect() -> Response:
-        token = forms.needed(forms.fields(), "token")
-        looked, quota = api.introspect(visit(), _client(), token)
+        client = _client()
+        looked, quota = api.introspect(visit(), client, forms.needed(forms.fields(), "token"))
         return _counted(_json(200, _looked(looked, public_url)), quota)
 
     @doors.post(f"{PREFIX}tokens/revoke")
     def revoke() -> Response:
-        token = forms.needed(forms.fields(), "token")
-        return _counted(_json(200, {}), api.revoke(visit(), _client(), token))
+        client = _client()
+        return _counted(_json(200, {}), api.revoke(visit(), client, forms.needed(forms.fields(), "token")))
 
     @doors.get(f"{PREFIX}openapi.json")
     def openapi() -> Response:
