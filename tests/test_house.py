@@ -271,7 +271,7 @@ MAIL_ALONE = {"audit_seal"}  # to an operator's address, which is no phone
 
 
 def test_every_template_that_is_named_exists_and_every_one_that_exists_is_named():
-    pages = {text for text in texts() if re.fullmatch(r"[a-z_/]+\.(html|txt)", text)}
+    pages = {text for text in texts() if re.fullmatch(r"[a-z_/]+\.(html|txt)|[a-z_]+/[a-z_]+\.(json|xml)", text)}
     letters = {
         f"messages/{name}.{channel}.txt"
         for name in {Path(name).name.partition(".")[0] for name in templates() if name.startswith("messages/")}
