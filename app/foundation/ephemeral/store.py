@@ -83,10 +83,9 @@ end
 return 0
 """)
 
-# Windows that begin at the first hit: whoever is told what is left of one sees a number that only falls.
 _TAKE = _Script("""
-local taken = redis.call('INCR', KEYS[1])
-if taken == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+local taken = redis.call('INCRBY', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 return taken
 """)
 
@@ -188,10 +187,10 @@ class Ephemeral:
         args.append(int(count))
         return self._run(_HIT, [limit.key for limit in limits], args)
 
-    def take(self, limit: Limit, now: int) -> int:
-        """Count one hit in the fixed window of a moment. How many are left in it after this one; -1: it was full."""
+    def take(self, limit: Limit, count: int, now: int) -> int:
+        """Count so many hits at once in the fixed window of a moment. How many were counted before them."""
         place = f"{limit.key}:{now // limit.window}"
-        return max(limit.most - self._run(_TAKE, [place], [limit.window]), -1)
+        return self._run(_TAKE, [place], [count, limit.window]) - count
 
     def give(self, key: str, value: bytes, *, most: int, ttl: int) -> None:
         """Append to a list that keeps the newest ``most``."""

@@ -1,5 +1,6 @@
 """The API for programs: AuthenticateUser in JSON, and what relying programs ask about tokens."""
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,40 @@ from app.records.audit.model import Event, Record
 from app.records.organizations.model import Organization
 from app.records.sessions import store as sessions
 from app.steps.credentials import Authenticated, Credentials, NotAuthenticated
+
+_LEASES = 100  # into so many parts the limit of a client is cut
+
+
+class Quotas:
+    """The limits of clients.
+
+    Each process takes a part of a limit from the store at a time and counts that by itself, or the count would cost as
+    much as the answer. All processes together never let more through than the limit.
+    """
+
+    def __init__(self, ephemeral: Ephemeral, clock: Clock) -> None:
+        self._ephemeral = ephemeral
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[int, int, int]] = {}  # key: the window, what is left here, what is left elsewhere
+
+    def spend(self, client_id: str, policy: str, most: int) -> Quota:
+        """Count one call. Raises OverQuota."""
+        now = self._clock.now()
+        window, key = now // WINDOW, f"limit:api:{policy}:{client_id}"
+        with self._lock:
+            held, here, elsewhere = self._held.get(key, (0, 0, 0))
+            if held != window or here == 0:
+                lease = max(1, most // _LEASES)
+                before = self._ephemeral.take(Limit(key, most, WINDOW), lease, now)
+                here = max(0, min(lease, most - before))
+                elsewhere = max(0, most - before - here)
+            left = here - 1
+            self._held[key] = (window, max(left, 0), elsewhere)
+        quota = Quota(policy, most, left + elsewhere if left >= 0 else -1, WINDOW - now % WINDOW)
+        if left < 0:
+            raise OverQuota(quota)
+        return quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +71,7 @@ class Api:
 
     def __init__(self, means: ApiMeans) -> None:
         self._means = means
+        self._quotas = Quotas(means.ephemeral, means.clock)
 
     def authenticate(
         self, visit: Visit, client: tuple[str, str] | None, user_name: str, password: str
@@ -47,7 +83,7 @@ class Api:
         if client is None:
             return self._means.credentials.authenticate(visit, user_name, password), None
         caller, _ = self._let_in(visit, client, "")
-        quota = self._spend(caller.id, "auth", self._means.sign_ins_per_client)
+        quota = self._quotas.spend(caller.id, "auth", self._means.sign_ins_per_client)
         return self._means.credentials.authenticate(visit, user_name, password, client=caller.id), quota
 
     def introspect(self, visit: Visit, client: tuple[str, str], token: str) -> tuple[Looked | None, Quota]:
@@ -56,7 +92,7 @@ class Api:
         Raises NotAClient, OverQuota.
         """
         caller, row = self._let_in(visit, client, token)
-        quota = self._spend(caller.id, "tokens", self._means.per_client)
+        quota = self._quotas.spend(caller.id, "tokens", self._means.per_client)
         if row.is_primary is None:
             return None, quota
         organization = Organization(row.organization_id, row.organization_name, row.organization_created_at)
@@ -78,7 +114,7 @@ class Api:
         """
         means = self._means
         caller, row = self._let_in(visit, client, token)
-        quota = self._spend(caller.id, "tokens", means.per_client)
+        quota = self._quotas.spend(caller.id, "tokens", means.per_client)
         if row.is_primary is not None:
             with means.database.begin() as transaction:
                 if sessions.end_token(transaction, row.token_id):
@@ -108,11 +144,3 @@ class Api:
         # 256 random bits are not guessed: this only keeps a program with a wrong secret from asking for ever
         self._means.limits.attempt(visit)
         raise NotAClient
-
-    def _spend(self, client_id: str, policy: str, most: int) -> Quota:
-        now = self._means.clock.now()
-        left = self._means.ephemeral.take(Limit(f"limit:api:{policy}:{client_id}", most, WINDOW), now)
-        quota = Quota(policy, most, left, WINDOW - now % WINDOW)
-        if left < 0:
-            raise OverQuota(quota)
-        return quota
