@@ -41,6 +41,7 @@ PARTS = (
     Part("chromium", services.find_chromium, "every test in a browser"),
     Part("fonts-dejavu-core", find_font, "browser tests that look at text"),
     Part("oathtool", services.find_oathtool, "codes of an independent authenticator"),
+    Part("curl", services.find_curl, "the examples of docs/api.md"),
 )
 # comes with the Python dependencies, except on machines that it has no wheel for
 VALKEY = Part("valkey-server", services.find_valkey, "every test on Valkey")

@@ -103,6 +103,11 @@ def find_chromium() -> Path:
     return Path(found)
 
 
+def find_curl() -> str | None:
+    """The curl that the examples of docs/api.md name."""
+    return shutil.which("curl")
+
+
 def find_oathtool() -> Path:
     """The independent authenticator. Raises Missing."""
     found = shutil.which("oathtool")
