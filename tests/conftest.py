@@ -244,6 +244,12 @@ def oathtool() -> Path:
     return found(services.find_oathtool)
 
 
+@pytest.fixture(scope="session")
+def curl() -> Path:
+    """What the examples of docs/api.md call."""
+    return found(services.find_curl)
+
+
 @pytest.fixture
 def portal(database: Database, redis_url: str, clock: HandClock, keyring: Keyring) -> Iterator[Portal]:
     """The whole portal, on each kind of database and of store in turn."""

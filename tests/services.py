@@ -103,9 +103,12 @@ def find_chromium() -> Path:
     return Path(found)
 
 
-def find_curl() -> str | None:
-    """The curl that the examples of docs/api.md name."""
-    return shutil.which("curl")
+def find_curl() -> Path:
+    """What the examples of docs/api.md call. Raises Missing."""
+    found = shutil.which("curl")
+    if found is None:
+        raise Missing("curl")
+    return Path(found)
 
 
 def find_oathtool() -> Path:
@@ -122,6 +125,7 @@ FINDERS: dict[str, Callable[[], Path]] = {
     "valkey-server": find_valkey,
     "chromium": find_chromium,
     "oathtool": find_oathtool,
+    "curl": find_curl,
 }
 
 

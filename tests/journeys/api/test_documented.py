@@ -19,7 +19,7 @@ CALLS = [block for block in re.findall(r"```sh\n(.*?)```", JSON_HALF, re.DOTALL)
 
 
 @pytest.fixture
-def served(sqlite_database, valkey_url, clock, keyring):
+def served(curl, sqlite_database, valkey_url, clock, keyring):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with opened(sqlite_database, valkey_url, clock, keyring, public_url=address) as portal:
