@@ -86,10 +86,16 @@ def environment(state: Path, port: int, phone: Phone, mailbox: Mailbox, **settin
 
 def keyturn(environ: Mapping[str, str], *words: str) -> None:
     """Run one of the operator's commands to its end."""
+    said(environ, *words)
+
+
+def said(environ: Mapping[str, str], *words: str) -> str:
+    """The same, and what it printed."""
     command = [sys.executable, "-m", "app.cli", *words]
     done = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"keyturn {words[0]}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @dataclass(frozen=True, slots=True)
