@@ -69,6 +69,8 @@ from app.journeys.rehearsal import views as rehearsal_views
 from app.journeys.rehearsal.service import Rehearsal, RehearsalMeans
 from app.journeys.signin import views as signin_views
 from app.journeys.signin.service import SignIn, SignInMeans, StepUp
+from app.journeys.soap import views as soap_views
+from app.journeys.soap.service import SoapUsers
 from app.journeys.support import views as support_views
 from app.journeys.support.service import Support, SupportMeans
 from app.journeys.undo import views as undo_views
@@ -583,6 +585,22 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(dashboard_views.blueprint(dashboard, steps.staffing))
     app.register_blueprint(watching)
     operations_views.exempt(app.extensions["csrf"], watching)
+    _programs(app, base, means, steps)
+    if settings.demo:
+        desk = DemoDesk(
+            database=base.database,
+            apps=means.apps,
+            inbox=DemoInbox(base.ephemeral),
+            clock=base.clock,
+            issuer=settings.brand_name,
+        )
+        app.register_blueprint(demo_views.blueprint(desk, qr_svg))
+    return app
+
+
+def _programs(app: Flask, base: Foundation, means: Means, steps: Steps) -> None:
+    """The doors of programs, which send no cookie and no form."""
+    settings = base.settings
     api = api_views.blueprint(
         Api(
             ApiMeans(
@@ -599,16 +617,9 @@ def build_web(base: Foundation, means: Means) -> Flask:
     )
     app.register_blueprint(api)
     api_views.exempt(app.extensions["csrf"], api)
-    if settings.demo:
-        desk = DemoDesk(
-            database=base.database,
-            apps=means.apps,
-            inbox=DemoInbox(base.ephemeral),
-            clock=base.clock,
-            issuer=settings.brand_name,
-        )
-        app.register_blueprint(demo_views.blueprint(desk, qr_svg))
-    return app
+    soap = soap_views.blueprint(SoapUsers(steps.credentials), settings)
+    app.register_blueprint(soap)
+    soap_views.exempt(app.extensions["csrf"], soap)
 
 
 def _administration(app: Flask, base: Foundation, means: Means, steps: Steps) -> None:

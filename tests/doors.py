@@ -317,6 +317,7 @@ DOORS = (
     _door("/.well-known/security.txt", "GET", Guard.PUBLIC),
     _door("/webhooks/twilio/status", "POST", Guard.SIGNED, "MessageSid", "MessageStatus"),
     _door("/api/v1/authenticate-user", "POST", Guard.PROGRAM),
+    _door("/soap/users", "GET POST", Guard.PROGRAM),
     _door("/api/v1/tokens/introspect", "POST", Guard.CLIENT, "token"),
     _door("/api/v1/tokens/revoke", "POST", Guard.CLIENT, "token"),
     _door("/api/v1/openapi.json", "GET", Guard.PUBLIC),

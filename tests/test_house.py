@@ -376,6 +376,7 @@ MONOPOLIES = {
     "prometheus_client": r"foundation/metrics\.py",
     "granian": r"foundation/web/server\.py",
     "click": r"cli/\w+\.py",
+    "lxml": r"journeys/soap/rules\.py",
     "time": r"foundation/(clock|web/server|ephemeral/embedded)\.py",
     "secrets": r"foundation/chance\.py",
     "random": r"",

@@ -36,12 +36,21 @@ class Metrics:
             registry=self._registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
         )
+        self._known: dict[
+            tuple[str, str, int], tuple[Counter, Histogram]
+        ] = {}  # looking one up takes as long as counting
         self._gauges: list[Callable[[], Iterable[tuple[str, str, float]]]] = []
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answer. ``route`` is the rule, never the path."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = route, method, status
+        found = self._known.get(key)
+        if found is None:
+            found = self._requests.labels(route, method, str(status)), self._seconds.labels(route)
+            self._known[key] = found
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds)
 
     def watch(self, gauge: Callable[[], Iterable[tuple[str, str, float]]]) -> None:
         """Have (name, description, value) asked for whenever the page is read."""

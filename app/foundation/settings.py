@@ -99,6 +99,7 @@ class Settings:
     argon2_passes: int = 2
     hashing_slots: int = 0  # 0: the cores, shared among the workers
     log_level: str = "INFO"
+    soap_namespace: str = "https://www.assuresign.net/Services/DocumentNOW/Users"
     audit_keep_days: int = 400
     audit_seals_to: str = ""  # a path
     audit_seals_mail_to: str = ""  # an address
@@ -321,6 +322,12 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "argon2_memory_kib": _whole(7_168, 4_194_304),
     "argon2_passes": _whole(1, 100),
     "hashing_slots": _whole(0, 64),
+    # it stands in the media type of a SOAP 1.2 request, of which no more than 256 characters are read
+    "soap_namespace": _needed(
+        _matching(
+            r"[A-Za-z][A-Za-z0-9+.-]{0,15}:[A-Za-z0-9._~:/?#@!$&()*+,;=%-]{1,112}", "a URI of at most 128 characters"
+        )
+    ),
     "audit_keep_days": _whole(30, 36_500),
     "audit_seals_mail_to": _matching(
         r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "one address such as it@example.org"

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from io import BytesIO
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -53,7 +54,6 @@ _MOST_QUERY = 2_048
 _MORE_FIELDS = "keyturn.fields"
 _FILES = "keyturn.files"
 _PROGRAMS = "keyturn.programs"
-_NO_FORMS = frozenset({"application/json", "application/soap+xml", "text/xml"})
 _MOST_FIELDS = 64  # Twilio's callbacks have about thirty
 _COME_BACK = frozenset({Code.SIGNED_OUT, Code.LOWER_LEVEL, Code.PROOF_OLD, Code.PROOF_NEW})
 _LONGEST_COOKIE = 64
@@ -244,6 +244,7 @@ def _under(inner: Any, scheme: str) -> Any:
     return serve
 
 
+@lru_cache(maxsize=1_024)
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """An IPv4 address also where a socket for both kinds writes it as IPv6; no zone. Raises ValueError."""
     parsed = ipaddress.ip_address(address)
@@ -316,6 +317,11 @@ def _look_at_the_form() -> None:
     # a second layer beside the token (requirements W-10); browsers that do not send it are not refused
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         abort(400)
+    if _for_programs() is not None:
+        # what they send is no form: their doors take it apart themselves
+        request.get_data(cache=True)
+        _end_of_body()
+        return
     uploads = current_app.extensions.get(_FILES, {}).get(request.path, 0)
     # strangers send no more here than anywhere else
     takes_file = uploads and request.mimetype == "multipart/form-data" and read_cookie(SESSION) is not None
@@ -324,18 +330,21 @@ def _look_at_the_form() -> None:
         # Werkzeug counts here what it holds of a part between two reads, of a file too
         request.max_form_memory_size = uploads
     most = current_app.extensions.get(_MORE_FIELDS, {}).get(request.path, _MOST_FIELDS)
-    # what is no form has no fields: a program's password may well have many of these signs
-    if not takes_file and request.get_data(cache=True).count(b"&") > most and request.mimetype not in _NO_FORMS:
+    if not takes_file and request.get_data(cache=True).count(b"&") > most:
         abort(400)
-    # Werkzeug cuts off what a body without a length has beyond the limit
     fields = request.form.lists()
-    terminated = request.content_length is None and request.environ.get("wsgi.input_terminated")
-    if terminated and request.environ["wsgi.input"].read(1):
-        abort(413)
+    _end_of_body()
     # one value for each field, or parsers disagree which of them counts; and hardly any page takes files
     files = [len(values) for _, values in request.files.lists()]
     if files not in ([], [1] if takes_file else []) or any(len(values) > 1 for _, values in fields):
         abort(400)
+
+
+def _end_of_body() -> None:
+    """Werkzeug cuts off what a body without a length has beyond the limit, without a word."""
+    terminated = request.content_length is None and request.environ.get("wsgi.input_terminated")
+    if terminated and request.environ["wsgi.input"].read(1):
+        abort(413)
 
 
 def _dress(app: Flask, settings: Settings, clock: Clock) -> None:

@@ -1,6 +1,6 @@
 """Cookies. One binds forms to a browser (CSRF), one per journey holds a flow; all are opaque and of one shape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Flask, Request, Response, current_app, g, request
@@ -60,13 +60,25 @@ class BrowserSession(SessionMixin):
     """What Flask-WTF takes for a session: just the CSRF secret, derived from the browser's cookie.
 
     Nothing is stored on the server before somebody starts a flow, so visitors without cookies cost no memory;
-    and the secret cannot be computed from the cookie without our key (a signed double submit, bound to it).
+    and the secret cannot be computed from the cookie without our key (a signed double submit, bound to it). It is
+    computed when it is asked for, which programs never do.
     """
 
-    def __init__(self, values: dict[str, Any], *, fresh_id: str = "") -> None:
-        self._values = values
-        self.fresh_id = fresh_id
+    def __init__(self, draw: Callable[[], tuple[dict[str, Any], str]]) -> None:
+        self._draw = draw
+        self._drawn: tuple[dict[str, Any], str] | None = None
         self.used = False
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        if self._drawn is None:
+            self._drawn = self._draw()
+        return self._drawn[0]
+
+    @property
+    def fresh_id(self) -> str:
+        """The id of a browser that was just met and has to be told; empty where there is nothing to tell."""
+        return self._drawn[1] if self._drawn is not None and self.used else ""
 
     def __getitem__(self, key: str) -> Any:
         self.used = True
@@ -93,15 +105,18 @@ class BrowserSessions(SessionInterface):
         self._chance = chance
 
     def open_session(self, app: Flask, request: Request) -> BrowserSession:  # noqa: ARG002 - Flask's signature
-        held = request.cookies.get(cookie_name(BROWSER), "")
-        browser_id, _, seal = held.partition(".")
-        fresh = ""
-        if not (len(held) < 128 and same(seal, self._seal(browser_id))):
-            fresh = browser_id = self._chance.token()
-        return BrowserSession({"csrf_token": self._keyring.mac_hex("csrf", browser_id)}, fresh_id=fresh)
+        def draw() -> tuple[dict[str, Any], str]:
+            held = request.cookies.get(cookie_name(BROWSER), "")
+            browser_id, _, seal = held.partition(".")
+            fresh = ""
+            if not (len(held) < 128 and same(seal, self._seal(browser_id))):
+                fresh = browser_id = self._chance.token()
+            return {"csrf_token": self._keyring.mac_hex("csrf", browser_id)}, fresh
+
+        return BrowserSession(draw)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:  # noqa: ARG002
-        if isinstance(session, BrowserSession) and session.fresh_id and session.used:
+        if isinstance(session, BrowserSession) and session.fresh_id:
             write_cookie(response, BROWSER, f"{session.fresh_id}.{self._seal(session.fresh_id)}")
 
     def _seal(self, browser_id: str) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import abort, request
 
@@ -11,6 +12,7 @@ from app.foundation.refusals import Code, Wrong
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 64
 MOST = {"user_name": 255, "password": 1_024, "token": 4_096}  # characters; what is longer is nobody's
 
 
@@ -43,9 +45,13 @@ def body() -> Mapping[str, Any]:
 
 def fields() -> Mapping[str, Any]:
     """The same, or form fields as RFC 7662 and RFC 7009 have them."""
-    if request.mimetype == _FORM:
-        return request.form.to_dict()
-    return body()
+    if request.mimetype != _FORM:
+        return body()
+    try:
+        pairs = parse_qsl(request.get_data().decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return _once(pairs)
+    except ValueError:
+        raise Malformed("The body is not valid form fields.") from None
 
 
 def text(given: Mapping[str, Any], name: str) -> str:
