@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from app.records.delivery.model import Caps, Channel, Destination, Outcome, Purpose, State, Tally
 
@@ -149,6 +150,18 @@ ROOM_AFTER = 3_600  # seconds after which it is worth asking for room in a budge
 RIPE_AFTER = 600  # seconds, the longest that a policy lets a PIN live: until then it may still be typed
 _PREFIX_DROPS = 4  # ten thousand numbers: what is rented to whoever lives on SMS that others pay for
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_KINDS = (
+    "fixed_line",
+    "mobile",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "voip",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+)
 _NOWHERE = "001"  # what libphonenumber says of satellites and of numbers without a country
 
 
@@ -161,17 +174,15 @@ def country_of(number: str) -> str:
 
     split = _split(number)
     if split and not (known := _known(split[0])).dear.fullmatch(split[1]):
-        if known.country is not None:
-            return known.country
-        parsed = phonenumbers.PhoneNumber(country_code=split[0], national_number=int(split[1]))
-    else:
-        try:
-            parsed = phonenumbers.parse(number)
-        except phonenumbers.NumberParseException:
-            return ""
-        dear = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST}
-        if phonenumbers.number_type(parsed) in dear:
-            return ""
+        found = known.regions.fullmatch(split[1]) if known.regions else None
+        return (found and found.lastgroup) or known.country
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return ""
+    dear = {phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST}
+    if phonenumbers.number_type(parsed) in dear:
+        return ""
     country = phonenumbers.region_code_for_number(parsed)
     country = country or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     return "" if country in {_NOWHERE, phonenumbers.UNKNOWN_REGION} else str(country)
@@ -182,12 +193,14 @@ class _Known:
     """What the library knows of a calling code: enough to tell most countries in a tenth of its own time.
 
     ``prefix`` may stand before a national number, where ``parse`` takes it off; no number costs extra but those that
-    ``dear`` fits. ``country`` is empty where there is none, and None where the digits that follow decide.
+    ``dear`` fits. ``country`` is the one that the code is named after, empty where there is none. Where several share
+    it, ``regions`` has a group for each, named after it, and fits national numbers that are known to be there.
     """
 
     prefix: re.Pattern[str]
     dear: re.Pattern[str]
-    country: str | None
+    country: str
+    regions: re.Pattern[str] | None
 
 
 @lru_cache(maxsize=300)
@@ -200,12 +213,29 @@ def _known(code: int) -> _Known:
     prefixes = [one.national_prefix_for_parsing for one in every if one.national_prefix_for_parsing]
     kinds = [kind for one in every for kind in (one.premium_rate, one.shared_cost)]
     patterns = [kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern]
-    alone = "" if regions[0] == _NOWHERE else str(regions[0])
-    return _Known(_any(prefixes), _any(patterns), alone if len(regions) == 1 else None)
+    country = "" if regions[0] == _NOWHERE else str(regions[0])
+    shared = re.compile("|".join(f"(?P<{one.id}>{_of_region(one)})" for one in every)) if len(regions) > 1 else None
+    return _Known(_any(prefixes), _any(patterns), country, shared)
+
+
+def _of_region(region: Any) -> str:
+    """What fits the national numbers of a region that shares its code, as ``region_code_for_number`` has it."""
+    if region.leading_digits is not None:
+        return f"(?:{region.leading_digits})[0-9]*"
+    kinds = filter(None, (_of_kind(getattr(region, name)) for name in _KINDS))
+    return f"(?={_of_kind(region.general_desc) or '(?!)'}$)(?:{'|'.join(kinds) or '(?!)'})"
+
+
+def _of_kind(kind: Any) -> str:
+    """What fits the numbers of one kind; empty where there are none."""
+    if kind is None or not kind.national_number_pattern:
+        return ""
+    lengths = "|".join(f"[0-9]{{{length}}}$" for length in kind.possible_length)
+    return f"(?={lengths})(?:{kind.national_number_pattern})"
 
 
 def _any(patterns: list[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) if patterns else r"(?!)")
+    return re.compile("|".join(f"(?:{pattern})" for pattern in dict.fromkeys(patterns)) if patterns else r"(?!)")
 
 
 def _split(number: str) -> tuple[int, str] | None:

@@ -50,5 +50,6 @@ def test_what_is_no_number_has_the_country_that_the_library_gives_it(number):
 def test_most_numbers_are_told_the_quick_way():
     assert rules._split("+491701234567") == (49, "1701234567")
     assert rules._known(49).country == "DE"
-    assert rules._known(1).country is None  # one code for many countries
+    assert rules._known(49).regions is None
+    assert rules._known(1).regions is not None  # one code for many countries
     assert rules._split("+4901701234567") is None  # with a national prefix that has no place there
