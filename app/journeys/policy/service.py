@@ -1,5 +1,6 @@
 """Organizations and what they decide, by the command and on the page: shown, previewed, saved, staged, withdrawn."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -311,35 +312,41 @@ class Policies:
         bulk = queries.Bulk(looking, organization.id, now)
         pairs = _Pairs(looking, organization, after, now)
         pairs.learn(bulk.elsewhere())
-        owing = sum(
-            not row.owed
-            and rules.expired((pair := pairs.of(row.person_id)).after, row.changed_at, now)
-            and not rules.expired(pair.before, row.changed_at, now)
-            for row in (bulk.passwords() if pairs.ages_differ else ())
-        )
-        return Preview(bulk.people(), self._stranded(bulk, pairs), owing)
+        having, numbers = bulk.traits() if pairs.proofs_differ else ({}, [])
+        count = len(having) or bulk.people()
+        return Preview(count, self._stranded(pairs, having, numbers), _owing(bulk, pairs))
 
-    def _stranded(self, bulk: queries.Bulk, pairs: "_Pairs") -> dict[int, Verdict]:
-        if not pairs.proofs_differ:
-            return {}
-        judge = _Judge(self._means.country_of, self._means.countries)
+    def _stranded(
+        self, pairs: "_Pairs", having: Mapping[int, int], numbers: Sequence[tuple[int, str]]
+    ) -> dict[int, Verdict]:
+        judge = _Judge(self._means.countries)
         found: dict[int, Verdict] = {}
-        hanging: dict[int, int] = {}  # what those have whose verdict hangs on where their numbers are
-        for person, traits in bulk.traits():
+        hanging: dict[int, tuple[str, ...]] = {}  # whose verdict hangs on where their numbers are, and where these are
+        for person, traits in having.items():
             verdict = judge.sure(pairs.of(person), traits)
             if verdict is None:
-                hanging[person] = traits
+                hanging[person] = ()
             elif verdict.losses:
                 found[person] = verdict
-        numbers: dict[int, list[str]] = {person: [] for person in hanging}
-        for person, address in bulk.phones(tuple(hanging)) if hanging else ():
-            if person in numbers:
-                numbers[person].append(address)
-        for person, traits in hanging.items():
-            verdict = judge.by_numbers(pairs.of(person), traits, numbers[person])
+        for person, number in numbers:
+            if person in hanging:
+                hanging[person] += (self._means.country_of(number),)
+        for person, where in hanging.items():
+            verdict = judge.by_countries(pairs.of(person), having[person], where)
             if verdict.losses:
                 found[person] = verdict
         return dict(sorted(found.items()))
+
+
+def _owing(bulk: queries.Bulk, pairs: "_Pairs") -> int:
+    """How many passwords would be too old only then."""
+    owing = 0
+    for days, whose in bulk.past(pairs.ages).items() if pairs.ages_differ else ():
+        changed_at = bulk.now - days * queries.DAY
+        for pair, count in Counter(map(pairs.of, whose)).items():
+            before, after = (rules.expired(policy, changed_at, bulk.now) for policy in (pair.before, pair.after))
+            owing += count * (after and not before)
+    return owing
 
 
 def _named(looking: Transaction, found: Preview, ids: Sequence[int]) -> Iterator[Stranded]:
@@ -452,6 +459,12 @@ class _Pairs:
         self._several: dict[int, _Pair] = {}
 
     @property
+    def ages(self) -> frozenset[int]:
+        """The ages in days that a password may reach under one of them."""
+        policies = (policy for pair in self._made.values() for policy in (pair.before, pair.after))
+        return frozenset(policy.password.max_age_days for policy in policies) - {0}
+
+    @property
     def ages_differ(self) -> bool:
         """Whether anybody's password could be too old only then."""
         ages = ((one.before.password.max_age_days, one.after.password.max_age_days) for one in self._made.values())
@@ -496,12 +509,11 @@ _ANY = (*_ALIKE, (False, True), (True, False))
 
 
 class _Judge:
-    """Judges each combination once; a number's country is looked up only where the answer hangs on it."""
+    """Judges each combination once; where a number is has to be known only where the answer hangs on it."""
 
-    def __init__(self, country_of: Callable[[str], str], countries: Collection[str] | None) -> None:
-        self._country_of = country_of
+    def __init__(self, countries: Collection[str] | None) -> None:
         self._countries = countries
-        self._judged: dict[tuple[_Pair, int, tuple[bool, bool]], Verdict] = {}
+        self._there: dict[tuple[_Pair, int, tuple[str, ...]], Verdict] = {}
         self._sure: dict[tuple[_Pair, int], Verdict | None] = {}
 
     def sure(self, pair: _Pair, traits: int) -> Verdict | None:
@@ -515,28 +527,28 @@ class _Judge:
         if not pair.touched:
             return Verdict()
         if not traits & queries.PHONE:
-            return self._judge(pair, traits, _NEITHER)
+            return _judged(pair, traits, _NEITHER)
         same = set(pair.before.sms_countries) == set(pair.after.sms_countries)
-        ways = {self._judge(pair, traits, reached) for reached in (_ALIKE if same else _ANY)}
+        ways = {_judged(pair, traits, reached) for reached in (_ALIKE if same else _ANY)}
         return ways.pop() if len(ways) == 1 else None
 
-    def by_numbers(self, pair: _Pair, traits: int, numbers: Sequence[str]) -> Verdict:
-        """The same by the numbers themselves."""
-        where = [self._country_of(number) for number in numbers]
-        before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
-        return self._judge(pair, traits, (before, after))
+    def by_countries(self, pair: _Pair, traits: int, where: tuple[str, ...]) -> Verdict:
+        """The same by the countries of the numbers."""
+        key = (pair, traits, where)
+        if key not in self._there:
+            before, after = (rules.gets_sms(policy, where, self._countries) for policy in (pair.before, pair.after))
+            self._there[key] = _judged(pair, traits, (before, after))
+        return self._there[key]
 
-    def _judge(self, pair: _Pair, traits: int, reached: tuple[bool, bool]) -> Verdict:
-        key = (pair, traits, reached)
-        if key not in self._judged:
-            facts = Facts(
-                password=bool(traits & queries.PASSWORD),
-                app=bool(traits & queries.APP),
-                signing_app=bool(traits & queries.SIGNING_APP),
-                code=bool(traits & queries.CODE),
-                signing_code=bool(traits & queries.SIGNING_CODE),
-                email=bool(traits & queries.EMAIL),
-            )
-            before, after = reached
-            self._judged[key] = rules.verdict(pair.before, pair.after, facts, sms_before=before, sms_after=after)
-        return self._judged[key]
+
+def _judged(pair: _Pair, traits: int, reached: tuple[bool, bool]) -> Verdict:
+    facts = Facts(
+        password=bool(traits & queries.PASSWORD),
+        app=bool(traits & queries.APP),
+        signing_app=bool(traits & queries.SIGNING_APP),
+        code=bool(traits & queries.CODE),
+        signing_code=bool(traits & queries.SIGNING_CODE),
+        email=bool(traits & queries.EMAIL),
+    )
+    before, after = reached
+    return rules.verdict(pair.before, pair.after, facts, sms_before=before, sms_after=after)
