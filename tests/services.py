@@ -215,6 +215,12 @@ class PostgreSQL:
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(_TEMPLATE), sql.Identifier(_EMPTY))
         )
 
+    @property
+    def pid(self) -> int:
+        """The process that all of its others come from."""
+        assert self._server is not None
+        return self._server.pid
+
     def _connect(self) -> psycopg.Connection | None:
         try:
             return psycopg.connect(host=str(self._dir), user="app", dbname="postgres", autocommit=True)

@@ -42,4 +42,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_api_tokens_expires_at', ['expires_at'], unique=False)
         batch_op.create_index('ix_api_tokens_person_id', ['person_id'], unique=False)
 
+    with op.batch_alter_table('people', schema=None) as batch_op:
+        batch_op.create_index('ix_people_walk', ['canonical_id'], unique=False, postgresql_ops={'canonical_id': 'COLLATE "C"'}, sqlite_where=sa.text('canonical_id IS NULL'))
+
     # ### end Alembic commands ###

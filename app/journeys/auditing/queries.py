@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, select, tuple_
+from sqlalchemy import Select, exists, func, select, tuple_
 
 from app.foundation.sql import Transaction
 from app.journeys.auditing.model import Filter, Place
 from app.records.audit.model import Stored
 from app.records.audit.store import events, from_row
-from app.records.people.store import people
+from app.records.people.store import begins, people
 
 FEW = 200  # people whose events are found one by one; of more of them the newest events are near
-_LAST = "\U0010ffff"  # sorts after all that a User ID may go on with
 
 
 def newest(
@@ -32,7 +31,7 @@ def _people(looking: Transaction, prefix: str) -> list[int] | None:
     """The few people whose User ID begins so; None where it is everybody, or too many to name."""
     if not prefix:
         return None
-    rows = looking.execute(select(people.c.id).where(_begins(looking, prefix)).limit(FEW + 1))
+    rows = looking.execute(select(people.c.id).where(begins(looking, prefix)).limit(FEW + 1))
     ids = [int(row.id) for row in rows]
     return ids if len(ids) <= FEW else None
 
@@ -48,7 +47,7 @@ def _of_one(
     else:
         found = found.where(of.organization_id == organization)
         if wanted.person:
-            found = found.where(exists().where(people.c.id == of.person_id, _begins(looking, wanted.person)))
+            found = found.where(exists().where(people.c.id == of.person_id, begins(looking, wanted.person)))
     for column, value in ((of.event, wanted.event), (of.outcome, wanted.outcome), (of.actor, wanted.actor)):
         if value:
             found = found.where(column == value)
@@ -59,10 +58,3 @@ def _of_one(
     if before is not None:
         found = found.where(tuple_(of.at, of.id) < tuple_(before.at, before.id))
     return found
-
-
-def _begins(looking: Transaction, prefix: str) -> Any:
-    if looking.dialect.name == "sqlite":
-        return and_(people.c.canonical_id >= prefix, people.c.canonical_id < prefix + _LAST)
-    # a range goes by the database's collation, which may be any
-    return people.c.canonical_id.startswith(prefix, autoescape=True)

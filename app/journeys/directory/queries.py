@@ -36,7 +36,7 @@ from app.records.organizations import store as organizations
 from app.records.organizations.model import Policy, Proof, Role
 from app.records.organizations.store import memberships
 from app.records.people.model import Channel, Status
-from app.records.people.store import contacts, people
+from app.records.people.store import END, by_code_points, contacts, people
 
 DAY = 86_400
 _SMALL = 2_000  # so few members are looked up one by one; of more, the User IDs are walked through in their order
@@ -65,7 +65,7 @@ def page(looking: Transaction, look: Look, now: int, after: str, most: int) -> t
         select(*_COLUMNS, role, *extra)
         .where(exists().where(*own).correlate(people))
         .where(condition, *_begins(looking, look.prefix, after))
-        .order_by(people.c.canonical_id)
+        .order_by(by_code_points(looking))
         .limit(most)
     )
     if few := _few(looking, look.organization.id):
@@ -103,13 +103,9 @@ def _few(looking: Transaction, organization_id: str) -> list[int]:
 
 def _begins(looking: Transaction, prefix: str, after: str = "") -> tuple[ColumnElement[bool], ...]:
     """A walk through User IDs that begins with a prefix or behind one of them: at one place, or it begins too early."""
-    canonical = people.c.canonical_id
-    first = (canonical >= prefix) if after < prefix else (canonical > after)
-    if not prefix:
-        return (first,)
-    if looking.dialect.name == "sqlite":  # LIKE knows no case there, and uses no index; a range does both
-        return (first, canonical < prefix + "\U0010ffff")
-    return (first, canonical.startswith(prefix, autoescape=True))
+    walk = by_code_points(looking)
+    first = (walk >= prefix) if after < prefix else (walk > after)
+    return (first, walk < prefix + END) if prefix else (first,)
 
 
 def _condition(looking: Transaction, look: Look, now: int) -> tuple[ColumnElement[bool], list[Any]]:

@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
     String,
     Table,
     Text,
+    and_,
     bindparam,
     insert,
     or_,
@@ -26,6 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.people.model import KEY_MAX, Channel, Contact, Person, Status, search_key
 
+END = "\U0010ffff"  # sorts after all that a User ID may go on with
 # what prefixes are looked for in: compared by code points also where the database has a language of its own
 _KEY = String(KEY_MAX).with_variant(String(KEY_MAX, collation="C"), "postgresql")
 
@@ -50,6 +53,13 @@ people = Table(
     Index("ix_people_by_id", "home_organization", "by_id"),
     Index("ix_people_by_first", "home_organization", "by_first"),
     Index("ix_people_by_last", "home_organization", "by_last"),
+    # of PostgreSQL alone: the unique one has the order of the database's language; on SQLite it holds no row
+    Index(
+        "ix_people_walk",
+        "canonical_id",
+        postgresql_ops={"canonical_id": 'COLLATE "C"'},
+        sqlite_where=text("canonical_id IS NULL"),
+    ),
     Index("ix_people_without_keys", "id", sqlite_where=text("by_id IS NULL"), postgresql_where=text("by_id IS NULL")),
     sqlite_autoincrement=True,
 )
@@ -356,6 +366,18 @@ def user_ids_of(transaction: Transaction, ids: Collection[int]) -> dict[int, str
     """User IDs by the ids of their people."""
     rows = transaction.execute(select(people.c.id, people.c.user_id).where(people.c.id.in_(ids)))
     return {int(row.id): str(row.user_id) for row in rows}
+
+
+def by_code_points(transaction: Transaction) -> ColumnElement[str]:
+    """Canonical User IDs in an order that a walk through many of them may go by: that of code points, everywhere."""
+    canonical: ColumnElement[str] = people.c.canonical_id
+    return canonical if transaction.dialect.name == "sqlite" else canonical.collate("C")
+
+
+def begins(transaction: Transaction, prefix: str) -> ColumnElement[bool]:
+    """Whether a canonical User ID begins so: a range of that walk."""
+    walk = by_code_points(transaction)
+    return and_(walk >= prefix, walk < prefix + END)
 
 
 def fill_keys(transaction: Transaction, most: int) -> int:
