@@ -280,7 +280,7 @@ for (const place of all("[data-copy]")) {
 // ---- exact times in the reader's own zone ----
 
 for (const place of all("time[datetime]")) {
-  const local = new Date(place.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
+  const local = new Date(place.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "long", timeStyle: "short", hourCycle: "h23" });
   if (place.title) place.title = local;
   if ("exact" in place.dataset) place.textContent = local;
   if ("clock" in place.dataset) place.textContent = new Date(place.dateTime).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
