@@ -58,6 +58,7 @@ from app.journeys.support.model import (
     Remedy,
     Results,
     Story,
+    Underway,
     Wait,
 )
 from app.journeys.support.model import PersonPage as Dossier
@@ -622,10 +623,10 @@ _PEOPLE_CASES: dict[str, Case] = {
     "people-expiring": _list(Listed.EXPIRING, _WHY["expiring"], count=1),
     "people-idle": _list(Listed.IDLE, _WHY["idle"], _LISTED[2], count=2),
     "people-stranded": _list(Listed.STRANDED, _WHY["stranded"], count=1),
-    "people-none": _list(Listed.NEVER_ACTIVATED, count=0, done="proposed"),
+    "people-none": _list(Listed.NEVER_ACTIVATED, count=0, done="member_proposed"),
     "person": _member_page(),
-    "person-handover": _member_page("created", handover="7K4M-ZXQ9-0AVP-H3ND"),
-    "person-guest": _member_page("role", at_home=False, acts=(Act.ROLE, Act.REMOVE), in_use=True, has_app=True),
+    "person-handover": _member_page("member_created", handover="7K4M-ZXQ9-0AVP-H3ND"),
+    "person-guest": _member_page("member_role", at_home=False, acts=(Act.ROLE, Act.REMOVE), in_use=True, has_app=True),
     "person-self": _member_page(is_self=True, acts=(Act.ROLE,), in_use=True, has_app=True),
     "person-frozen": _member_page(status=Status.FROZEN, acts=(Act.ROLE,), in_use=True, has_app=True),
     "person-inactive": _member_page(
@@ -748,6 +749,8 @@ def _somebody(**changes: Any) -> Case:
         stories=_TIMELINE[-1:],
         older="",
         newest=True,
+        requests=(),
+        activated=True,
         may_act=True,
         path="/support/people/ana",
     )
@@ -872,7 +875,7 @@ def _acting(action: str, status: int = 200, errors: Any = None, **changes: Any) 
 
 
 def _approve(page: str, status: int = 200, **context: Any) -> Case:
-    ends = {"cancelled": False, "filed": False, "waits": True, "action": "remove-app"}
+    ends = {"cancelled": False, "filed": False, "waits": True, "second": False, "action": "remove-app"}
     return Case(f"approvals/{page}.html", {"errors": {}, "token": "x" * 43, **ends, **context}, status)
 
 
@@ -888,7 +891,7 @@ _APPROVAL_CASES: dict[str, Case] = {
     "approve-decide-contact": _approve("decide", request=_CONFIRMING),
     "approve-decide-missing": _approve("decide", 422, **{"request": _REQUESTED, **_one(Code.MISSING, "decision")}),
     "approve-done": _approve("done"),
-    "approve-done-code": _approve("done", action="access-code"),
+    "approve-done-code": _approve("done", action="access-code", second=True),
     "approve-done-contact": _approve("done", filed=True, waits=False),
     "approve-cancelled": _approve("done", cancelled=True),
     "approve-cancel": _approve("cancel", request=_GRANTED),
@@ -977,19 +980,20 @@ def _policy(
     versions: tuple[policies.Shown, ...] = (),
     status: int = 200,
     errors: Any = None,
+    done: str = "",
     **shown: Any,
 ) -> Case:
     staged = versions[0].version if versions else None
     book = policies.Book(_HERE, held, staged, versions, _NOW)
     typed = policy_forms.filled(policy_rules.texts(held), held, book.newest)
     page = PolicyPage(Staff(Present(None, None, _NOW), (_HERE, _THERE)), book, typed)  # type: ignore[arg-type]
-    context = {**_STAFF_FRAME, **page.context(**shown), "errors": errors or {}}
+    context = {**_STAFF_FRAME, **page.context(**shown), "errors": errors or {}, "done": done}
     return Case("policy/edit.html", context, status, "/admin/policy")
 
 
 _POLICY_CASES: dict[str, Case] = {
     "policy": _policy(),
-    "policy-classic": _policy(replace(_CLASSIC, support=_LINES), _VERSIONS, done="saved"),
+    "policy-classic": _policy(replace(_CLASSIC, support=_LINES), _VERSIONS, done="policy_saved"),
     "policy-preview": _policy(preview=_STRANDING, policy=_CLASSIC),
     "policy-preview-nobody": _policy(preview=policies.Preview(3, {}, 0), policy=replace(STANDARD, support=_LINES)),
     "policy-strands": _policy(
@@ -998,7 +1002,7 @@ _POLICY_CASES: dict[str, Case] = {
         status=422,
         errors=_errors(Refused(Code.POLICY_STRANDS, "known", {"count": 2})),
     ),
-    "policy-staged": _policy(replace(_CLASSIC, support=_LINES), _VERSIONS, done="staged"),
+    "policy-staged": _policy(replace(_CLASSIC, support=_LINES), _VERSIONS, done="policy_staged"),
     "policy-raised": _policy(
         preview=policies.Preview(3, {}, 0),
         policy=replace(STANDARD, password=replace(STANDARD.password, min_length=15), authenticate_user=True),
@@ -1134,6 +1138,18 @@ CASES: dict[str, Case] = {
     ),
     "support-person-locked": _somebody(
         causes=_LOCKED_OUT, status="frozen", waits=_WAITS[:1], stories=(), newest=False, invited_until=_since(-80_000)
+    ),
+    "support-person-asked": _somebody(
+        causes=_LOCKED_OUT,
+        requests=(
+            Underway("unlock", "granted", due=True, until=_since(-86_400), path="/support/people/ana/unlock"),
+            Underway("access-code", "second", due=False, until=_since(-86_400), path=""),
+        ),
+    ),
+    "support-person-new": _somebody(
+        causes=(Cause("invitation_open", Remedy("open_invitation"), {"until": _since(-80_000)}),),
+        activated=False,
+        stories=(),
     ),
     "support-person-staff": _somebody(
         causes=(Cause("invitation_over", Remedy("not_yours"), {"until": _since(86_400)}),),

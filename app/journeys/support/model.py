@@ -187,6 +187,17 @@ class Organized:
 
 
 @dataclass(frozen=True, slots=True)
+class Underway:
+    """What was asked for on the portal and has not come to its end."""
+
+    action: str
+    state: str
+    due: bool  # whether it may be carried out now
+    until: Moment  # when it expires
+    path: str  # of its page; empty for staff who may not act on the person
+
+
+@dataclass(frozen=True, slots=True)
 class PersonPage:
     """All that support may know of somebody."""
 
@@ -205,5 +216,7 @@ class PersonPage:
     stories: tuple[Story, ...]
     older: str  # where the timeline goes on; empty at its end
     newest: bool  # whether the timeline begins with what happened last
+    requests: tuple[Underway, ...]
+    activated: bool
     may_act: bool  # whether these staff may act on this person
     path: str

@@ -31,6 +31,7 @@ from app.journeys.support.model import (
     Remedy,
     Results,
     Row,
+    Underway,
     Wait,
 )
 from app.journeys.support.queries import Prefixes, Sent
@@ -40,6 +41,7 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.cases import store as cases
 from app.records.cases.model import DisputeState
+from app.records.cases.rules import due
 from app.records.delivery.model import State
 from app.records.invitations import store as invitations
 from app.records.invitations.model import Invitation
@@ -231,6 +233,17 @@ class Support:
             ),
             older=f"{shown[page - 1].at}-{shown[page - 1].id}" if page < len(shown) else "",
             newest=before is None,
+            requests=tuple(
+                Underway(
+                    one.action.value,
+                    one.state.value,
+                    due(one, now),
+                    moment(one.expires_at, now),
+                    f"{path}/{one.action.value}" if may_act else "",
+                )
+                for one in cases.living_requests(looking, person.id, now)
+            ),
+            activated=facts.activated,
             may_act=may_act,
             path=path,
         )
