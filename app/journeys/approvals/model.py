@@ -88,4 +88,5 @@ class Done:
     decision: Decision
     action: str
     waits: bool  # something else has to happen before it is carried out
+    second: bool  # a second agent has to agree, and a day to pass
     filed: bool  # a new contact was confirmed

@@ -133,9 +133,7 @@ class Approvals:
 
     def ask(self, visit: Visit, staff: Staff, user_id: str, action: Action, asked: Asked) -> None:
         """Ask for one action on one person. Raises NobodyThere, Forbidden, Wrong, Throttled, OutOfOrder."""
-        reason = rules.stated(asked.reason)
-        if reason is None:
-            raise Wrong(Code.NOT_A_REASON, field="reason")
+        reason = _answered(action, asked)
         self._means.limits.attempt(visit)
         now = self._clock.now()
         with self._database.begin() as transaction:
@@ -230,7 +228,7 @@ class Approvals:
             return request
         new = _typed_contact(asked.target)
         if new is None:
-            raise Wrong(Code.NOT_AN_EMAIL if "@" in asked.target else Code.NOT_A_PHONE, field="address")
+            raise _no_contact(asked.target)
         filed = Contact(
             id=self._means.chance.name(),
             person_id=person.id,
@@ -244,9 +242,9 @@ class Approvals:
         )
         there = people.contacts_of(transaction, person.id)
         if any(one.confirmed_at is not None and one.same_place(filed) for one in there):
-            raise Wrong(Code.CONTACT_THERE, field="address")
+            raise Wrong(Code.CONTACT_THERE, field="address", details={"theirs": True})
         if sum(one.channel is filed.channel and one.confirmed_at is not None for one in there) >= _KINDS[new[0]]:
-            raise Wrong(Code.TOO_MANY_CONTACTS, field="address")
+            raise Wrong(Code.TOO_MANY_CONTACTS, field="address", details={"theirs": True})
         people.add_contact(transaction, filed, now)
         return replace(request, target=filed.id)
 
@@ -566,6 +564,7 @@ class Approving:
             "decision": decision.value,
             "action": after.action.value,
             "waits": after.state is not RequestState.DONE,
+            "second": after.state is RequestState.SECOND and bool(after.needs.waiting),
             "filed": request.state is RequestState.CONFIRMING,
         }
         advanced = self._flows.retry(held, lambda latest: self._flows.advance(latest, state=State.DONE, **done))
@@ -599,7 +598,9 @@ class Approving:
     def done(self, cookie: str | None) -> Done:
         """What the last page tells."""
         notes = self._flows.at(cookie, COURSE, State.DONE).flow.notes
-        return Done(Decision(notes["decision"]), notes["action"], notes["waits"], notes["filed"])
+        return Done(
+            Decision(notes["decision"]), notes["action"], notes["waits"], notes.get("second", False), notes["filed"]
+        )
 
     # ---- the link of a notice
 
@@ -677,6 +678,28 @@ def _target(looking: Transaction, request: Request) -> str:
         contact = people.contact(looking, request.target)
         return contact.masked if contact and contact.address else ""
     return ""
+
+
+def _answered(action: Action, asked: Asked) -> str:
+    """The reason, where each field of the form is filled in. Raises Wrong with everything that is not."""
+    wrong: list[Wrong] = []
+    if action is Action.REMOVE_APP and not asked.target:
+        wrong.append(Wrong(Code.NO_SUCH_APP, field="app"))
+    if action is Action.CONTACT and _typed_contact(asked.target) is None:
+        wrong.append(_no_contact(asked.target))
+    if action not in (Action.FREEZE, Action.RESEND_ACTIVATION) and not asked.contact:
+        wrong.append(Wrong(Code.NOT_REACHABLE, field="contact"))
+    reason = rules.stated(asked.reason)
+    if reason is None:
+        wrong.append(Wrong(Code.NOT_A_REASON, field="reason"))
+    if reason is None or wrong:
+        first, *others = wrong
+        raise Wrong(first.code, field=first.field, also=tuple(others))
+    return reason
+
+
+def _no_contact(typed: str) -> Wrong:
+    return Wrong(Code.NOT_AN_EMAIL if "@" in typed else Code.NOT_A_PHONE, field="address")
 
 
 def _typed_contact(typed: str) -> tuple[Channel, str] | None:

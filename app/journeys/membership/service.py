@@ -487,7 +487,7 @@ def _canonical(typed: str) -> str:
         return canonical_user_id(typed)
     except BadUserId as error:
         code = {"empty": Code.MISSING, "too long": Code.TOO_LONG}.get(str(error), Code.BAD_CHARACTERS)
-        raise Wrong(code, field="user_id") from None
+        raise Wrong(code, field="user_id", details={"theirs": True}) from None
 
 
 def _judged(typed: NewMember, organization: Organization) -> NewPerson:
@@ -508,12 +508,12 @@ def _judged(typed: NewMember, organization: Organization) -> NewPerson:
     phone = typed.phone[:USER_ID_MAX].strip().translate(_BETWEEN)
     phone = f"+{phone[2:]}" if phone.startswith("00") else phone
     if not is_email(email):
-        wrong.append(Wrong(Code.NOT_AN_EMAIL if email else Code.MISSING, field="email"))
+        wrong.append(Wrong(Code.NOT_AN_EMAIL if email else Code.MISSING, field="email", details={"theirs": True}))
     if phone and not is_phone(phone):
         wrong.append(Wrong(Code.NOT_A_PHONE, field="phone"))
     if wrong:
         first, *others = wrong
-        raise Wrong(first.code, field=first.field, also=tuple(others))
+        raise Wrong(first.code, field=first.field, details=first.details, also=tuple(others))
     return NewPerson(
         user_id=typed.user_id.strip(),
         canonical_id=canonical,
