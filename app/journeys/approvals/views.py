@@ -10,7 +10,7 @@ from app.foundation.refusals import Refusal, Throttled, Wrong
 from app.foundation.web.application import go_to, render, show, visit
 from app.foundation.web.browser import APPROVAL, SESSION, read_cookie
 from app.foundation.web.shape import CodeForm, Form
-from app.foundation.web.signed import render_signed
+from app.foundation.web.signed import done_at, render_signed
 from app.journeys.approvals.flow import COURSE, State
 from app.journeys.approvals.forms import AskForm, DecisionForm
 from app.journeys.approvals.model import Asked, DeadLink, Decision, NobodyThere, Shown
@@ -64,7 +64,7 @@ def blueprint(approvals: Approvals, staffing: Staffing) -> Blueprint:
             abort(404)
         except (Wrong, Throttled) as refusal:
             return _review_page(request_id, refusal)
-        return go_to(APPROVALS_PAGE)
+        return done_at(APPROVALS_PAGE, "support_confirmed" if typed == Decision.CONFIRM else "support_refused")
 
     return doors
 
@@ -95,17 +95,20 @@ def _acting(doors: Blueprint, action: Action, approvals: Approvals, staff_for: A
         try:
             if form.text("do") == "carry-out":
                 approvals.carry_out(visit(), staff, user_id, action, form.text("request"))
+                done = "support_filed" if action is Action.CONTACT else "support_done"
             elif form.text("do") == "withdraw":
                 approvals.withdraw(visit(), staff, user_id, action, form.text("request"))
+                done = "support_withdrawn"
             else:
                 target = form.text(_TARGETS[action]) if action in _TARGETS else ""
                 asked = Asked(form.text("reason"), form.text("contact"), target)
                 approvals.ask(visit(), staff, user_id, action, asked)
+                done = "support_frozen" if action is Action.FREEZE else "support_asked"
         except NobodyThere:
             abort(404)
         except (Wrong, Throttled) as refusal:
             return _page(user_id, form, refusal)
-        return go_to(f"{_person(user_id)}/{action.value}")
+        return done_at(f"{_person(user_id)}/{action.value}", done)
 
 
 def _person(user_id: str) -> str:
@@ -150,7 +153,13 @@ def person_blueprint(approving: Approving) -> Blueprint:
     def done() -> Response:
         end = approving.done(read_cookie(APPROVAL))
         cancelled = end.decision is Decision.CANCEL
-        context = {"cancelled": cancelled, "action": end.action, "waits": end.waits, "filed": end.filed}
+        context = {
+            "cancelled": cancelled,
+            "action": end.action,
+            "waits": end.waits,
+            "second": end.second,
+            "filed": end.filed,
+        }
         return render("approvals/done.html", context)
 
     @doors.get("/approve/cancel/<token>")
@@ -175,7 +184,9 @@ def person_blueprint(approving: Approving) -> Blueprint:
 
     @doors.get("/approve/cancelled")
     def cancelled() -> Response:
-        return render("approvals/done.html", {"cancelled": True, "action": "", "waits": False, "filed": False})
+        return render(
+            "approvals/done.html", {"cancelled": True, "action": "", "waits": False, "second": False, "filed": False}
+        )
 
     return doors
 

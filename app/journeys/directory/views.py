@@ -15,7 +15,6 @@ from app.records.people.model import to_path
 from app.steps.staff import Staff, Staffing
 
 _PAGE = "/admin/people"
-_DONE = frozenset({"proposed", "removed"})  # the template has a sentence for each
 
 
 def blueprint(directory: Directory, staffing: Staffing) -> Blueprint:
@@ -40,7 +39,6 @@ def blueprint(directory: Directory, staffing: Staffing) -> Blueprint:
         page = directory.page(
             staff, look(staff, lambda name: request.args.get(name, "")), request.args.get("after", "")
         )
-        done = request.args.get("done", "")
         context = {
             "page": page,
             "utc": utc,
@@ -49,7 +47,6 @@ def blueprint(directory: Directory, staffing: Staffing) -> Blueprint:
             "next_page": f"{_PAGE}?{_asked(page)}" if page.after else "",
             "paths": {one.user_id: f"{_PAGE}/{to_path(one.user_id)}" for one in page.people},
             "typed": request.args.get("q", "")[:255],
-            "done": done if done in _DONE else "",
         }
         return render_signed("directory/people.html", staff.present, context)
 

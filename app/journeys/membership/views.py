@@ -5,9 +5,9 @@ from collections.abc import Callable
 from flask import Blueprint, Response, abort, request
 
 from app.foundation.refusals import Refusal, Throttled, Wrong
-from app.foundation.web.application import go_to, visit
+from app.foundation.web.application import visit
 from app.foundation.web.browser import SESSION, read_cookie
-from app.foundation.web.signed import render_signed, utc
+from app.foundation.web.signed import done_at, render_signed, utc
 from app.journeys.membership.forms import ActForm, DecisionForm, NewMemberForm, ProposalForm
 from app.journeys.membership.model import Act, NewMember, PersonPage
 from app.journeys.membership.service import PEOPLE, Members, OwnMemberships
@@ -17,8 +17,13 @@ from app.steps.presence import Presence
 from app.steps.staff import Staff, Staffing
 
 _MOST = 320  # characters of what was typed that are shown again
-_DONE = frozenset({"created", "invited", "deactivated", "reactivated", "role"})  # the template has a sentence for each
-_SAID = {Act.INVITE: "invited", Act.DEACTIVATE: "deactivated", Act.REACTIVATE: "reactivated", Act.ROLE: "role"}
+_SAID = {
+    Act.INVITE: "member_invited",
+    Act.DEACTIVATE: "member_deactivated",
+    Act.REACTIVATE: "member_reactivated",
+    Act.ROLE: "member_role",
+    Act.REMOVE: "member_removed",
+}
 
 
 def blueprint(members: Members, staffing: Staffing) -> Blueprint:
@@ -30,10 +35,9 @@ def blueprint(members: Members, staffing: Staffing) -> Blueprint:
     @doors.get(f"{PEOPLE}/<user_id>")
     def person(user_id: str) -> Response:
         staff = staffing.administrator(read_cookie(SESSION), visit())
-        done = request.args.get("done", "")
         page = _found(members, staff, user_id)
         acts = {act.value for act in page.acts}
-        context = {"page": page, "acts": acts, "utc": utc, "done": done if done in _DONE else ""}
+        context = {"page": page, "acts": acts, "utc": utc}
         return render_signed("membership/person.html", staff.present, context)
 
     acting: dict[Act, Callable[[str], bool]] = {
@@ -84,7 +88,7 @@ def _new(doors: Blueprint, members: Members, staffing: Staffing) -> None:
             made = members.create(visit(), read_cookie(SESSION), typed)
         except (Wrong, Throttled) as refusal:
             return _page(typed, refusal)
-        return go_to(f"{made}?done=created")
+        return done_at(made, "member_created")
 
 
 def _propose(doors: Blueprint, members: Members, staffing: Staffing) -> None:
@@ -107,7 +111,7 @@ def _propose(doors: Blueprint, members: Members, staffing: Staffing) -> None:
             members.propose(visit(), read_cookie(SESSION), typed, organization)
         except (Wrong, Throttled) as refusal:
             return _page(typed, organization, refusal)
-        return go_to(f"{PEOPLE}?done=proposed")
+        return done_at(PEOPLE, "member_proposed")
 
 
 def _acting(doors: Blueprint, act: Act, press: Callable[[str], bool], members: Members, staffing: Staffing) -> None:
@@ -136,9 +140,7 @@ def _acting(doors: Blueprint, act: Act, press: Callable[[str], bool], members: M
             return _page(user_id, refusal, form.text("role"), form.text("organization"))
         if not done:
             abort(404)
-        if act is Act.REMOVE:
-            return go_to(f"{PEOPLE}?done=removed")
-        return go_to(f"{request.path.rpartition('/')[0]}?done={_SAID[act]}")
+        return done_at(PEOPLE if act is Act.REMOVE else request.path.rpartition("/")[0], _SAID[act])
 
 
 def own_blueprint(own: OwnMemberships, presence: Presence) -> Blueprint:
@@ -159,12 +161,13 @@ def own_blueprint(own: OwnMemberships, presence: Presence) -> Blueprint:
 
     @doors.post(path)
     def decide(organization_id: str) -> Response:
+        decision = DecisionForm().text("decision")
         try:
-            done = own.decide(visit(), read_cookie(SESSION), organization_id, DecisionForm().text("decision"))
+            done = own.decide(visit(), read_cookie(SESSION), organization_id, decision)
         except (Wrong, Throttled) as refusal:
             return _page(organization_id, refusal)
         if not done:
             abort(404)
-        return go_to("/profile")
+        return done_at("/profile", "membership_accepted" if decision == "accept" else "membership_declined")
 
     return doors

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, abort, make_response, request
 from app.foundation.refusals import Code, OutOfOrder, Refusal, Wrong
 from app.foundation.web.application import allow_fields, go_to, visit
 from app.foundation.web.browser import SESSION, read_cookie
-from app.foundation.web.signed import render_signed
+from app.foundation.web.signed import done_at, render_signed
 from app.journeys.policy import rules
 from app.journeys.policy.forms import MOST_FIELDS, Typed, filled, read
 from app.journeys.policy.model import HOLDS_FROM, Book, Moved, NotTaken, Preview, Problem, Stranded, Strands
@@ -40,8 +40,7 @@ def blueprint(policies: Policies, staffing: Staffing) -> Blueprint:
     def page() -> Response:
         staff, organization = _administered(staffing, request.args.get("organization", ""))
         book = policies.book(organization)
-        done = request.args.get("done", "")
-        return Page(staff, book, _start(book, request.args.get("start", ""))).show(done=done)
+        return Page(staff, book, _start(book, request.args.get("start", ""))).show()
 
     @doors.get(PREVIEW, endpoint="preview_page")
     @doors.get(EXPORT, endpoint="export_page")
@@ -71,7 +70,7 @@ def blueprint(policies: Policies, staffing: Staffing) -> Blueprint:
             return shown.show(OutOfOrder(refusal.code, details=refusal.details))
         if decided is None:
             return shown.show(Wrong(Code.POLICY_SAME))
-        return go_to(_at(shown.book.organization, "staged" if decided.staged else "saved"))
+        return done_at(_at(shown.book.organization), "policy_staged" if decided.staged else "policy_saved")
 
     @doors.post(PREVIEW)
     def preview() -> Response:
@@ -103,7 +102,7 @@ def blueprint(policies: Policies, staffing: Staffing) -> Blueprint:
             done = False
         if not done:
             raise OutOfOrder(Code.POLICY_MOVED, due=_at(organization))
-        return go_to(_at(organization, "withdrawn"))
+        return done_at(_at(organization), "policy_withdrawn")
 
     return doors
 
@@ -122,8 +121,8 @@ def _posted(policies: Policies, staffing: Staffing) -> "Page":
     return Page(staff, policies.book(organization), read(request.form))
 
 
-def _at(organization: Organization, done: str = "") -> str:
-    return f"{PAGE}?organization={organization.id}{'&done=' if done else ''}{done}"
+def _at(organization: Organization) -> str:
+    return f"{PAGE}?organization={organization.id}"
 
 
 def _start(book: Book, start: str) -> Typed:
@@ -174,11 +173,10 @@ class Page:
         preview: Preview | None = None,
         policy: Policy | None = None,
         raised: bool = False,
-        done: str = "",
         theirs: Mapping[str, Any] | None = None,
     ) -> Response:
         """``policy``: the one that the form describes, where it describes one."""
-        context = self.context(preview=preview, policy=policy, raised=raised, done=done, theirs=theirs)
+        context = self.context(preview=preview, policy=policy, raised=raised, theirs=theirs)
         return render_signed("policy/edit.html", self.staff.present, context, refusal)
 
     def context(
@@ -187,7 +185,6 @@ class Page:
         preview: Preview | None = None,
         policy: Policy | None = None,
         raised: bool = False,
-        done: str = "",
         theirs: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """What the template is given."""
@@ -209,7 +206,6 @@ class Page:
             "changes": rules.changes(self.book.present, policy) if policy else None,
             "preview": preview,
             "raised": raised,
-            "done": done,
             "theirs": theirs,
             "moment": _moment,
             "day": _day,

@@ -1,5 +1,7 @@
 """Each action walked from the question to the deed."""
 
+import re
+
 from app.factors.totp import store as apps
 from app.records.attempts.model import Factor
 from app.records.people import store as people
@@ -121,3 +123,68 @@ def test_whoever_can_reach_nothing_any_more_gets_in_again_after_ten_days(desk):
     assert behind.pins_by_sms(desk.portal, PHONE) == []
     (pin,) = behind.pins_by_sms(desk.portal, new_phone)
     assert browser.post("/recovery/pin", pin=pin).location == "/recovery/password"
+
+
+def told(desk, agent, path):
+    """What the page that they are led to says was done, once: the second look says nothing."""
+    browser = desk.agents[agent]
+    first, second = (re.findall(r'role="status">.*?<span>(.*?)</span>', browser.get(path).text) for _ in range(2))
+    assert second == []
+    return first
+
+
+def test_agents_are_told_once_what_each_press_of_theirs_did(desk):
+    page = "/support/people/jane/remove-app"
+    desk.asked("remove-app", app=desk.app())
+    assert told(desk, "sam", page) == ["It was asked for, and every contact of the person was told."]
+    desk.decide(desk.words())
+    desk.review()
+    assert told(desk, "tess", "/support/approvals") == ["You agreed as the second agent. The person was told."]
+    desk.later(DAY)
+    desk.do("carry-out")
+    assert told(desk, "sam", page) == ["It was carried out, and the person was told."]
+    desk.asked("contact", address="+491709999999")
+    desk.do("withdraw")
+    said = told(desk, "sam", "/support/people/jane/contact")
+    assert said == ["The request was withdrawn, and the person was told."]
+
+
+def test_the_page_of_a_person_says_what_is_under_way_instead_of_offering_it_again(desk):
+    desk.lock()
+    agent, path = desk.agent("sam"), "/support/people/jane"
+    assert 'data-remedy="unlock"' in agent.get(path).text
+    desk.asked("unlock")
+    asked = desk.agent("sam").get(path).text
+    assert re.search(r"Unlock the account\.</b> Waits for the person.*?approval; good until", asked)
+    assert 'data-remedy="unlock"' not in asked
+    assert f'href="{path}/unlock">Go on with it' in asked
+    desk.decide(desk.words())
+    assert "Unlock the account.</b> May be carried out now" in desk.agent("sam").get(path).text
+    desk.do("carry-out")
+    assert "Go on with it" not in desk.agent("sam").get(path).text
+
+
+def test_whoever_approves_what_waits_is_told_that_it_waits(desk):
+    waiting = "A second agent has to agree first, and 24 hours have to pass."
+    desk.asked("access-code")
+    assert waiting in desk.decide(desk.words()).get("/approve/done").text
+    desk.do("withdraw")
+    desk.lock()
+    desk.asked("unlock")
+    assert waiting not in desk.decide(desk.words()).get("/approve/done").text
+
+
+def test_everything_that_a_question_lacks_is_said_at_once(desk):
+    answer = desk.ask("contact", at="nowhere", address="jane", contact="", reason="short")
+    assert answer.status_code == 422
+    for field in ("address", "contact", "reason"):
+        assert f'id="{field}-error"' in answer.text
+        assert f'href="#{field}"' in answer.text
+    alone = desk.ask("unlock", contact="").text
+    assert re.search(r'<fieldset [^>]*aria-describedby="contact-error"', alone)
+    assert re.search(r'<input type="radio" name="contact" [^>]*autofocus', alone)
+
+
+def test_what_agents_typed_about_somebody_is_not_called_theirs(desk):
+    answer = desk.ask("contact", address=EMAIL)
+    assert "This is a contact of the person already." in answer.text

@@ -112,7 +112,7 @@ def test_whose_home_is_another_organization_keeps_their_account_but_not_their_me
         assert act(browser, "guest", name).status_code == 403
     assert status_of(two, "guest") is Status.ACTIVE
     answer = act(browser, "guest", "remove", organization=two.here.id)
-    assert (answer.status_code, answer.location) == (303, f"{ADMIN}?done=removed")
+    assert (answer.status_code, answer.location) == (303, ADMIN)
     (ended,) = events(two, "guest", Event.MEMBERSHIP_ENDED)
     assert ended.organization_id == two.here.id  # where it was done, and not where the person is at home
     assert (role_of(two, "guest"), role_of(two, "guest", two.other)) == (None, Role.MEMBER)
@@ -133,7 +133,7 @@ def test_somebody_new_is_made_and_invited_in_one_go_and_the_code_is_shown_to_who
     browser = two.browser("ada")
     browser.get(f"{ADMIN}/new")
     answer = browser.post(f"{ADMIN}/new", **NEW)
-    assert (answer.status_code, answer.location) == (303, f"{ADMIN}/nina?done=created")
+    assert (answer.status_code, answer.location) == (303, f"{ADMIN}/nina")
     two.portal.deliver()
     (letter,) = two.portal.mailbox.to("nina@example.org")
     assert "/activate/" in letter.text
@@ -147,6 +147,26 @@ def test_somebody_new_is_made_and_invited_in_one_go_and_the_code_is_shown_to_who
     assert (made.actor, made.address) == ("ada", "192.0.2.10")
     assert [one.actor for one in events(two, "nina", Event.INVITED)] == ["ada"]
     assert role_of(two, "nina") is Role.MEMBER
+
+
+def test_what_an_administrator_did_is_told_once_and_no_address_makes_a_page_claim_it(two):
+    browser = two.browser("ada")
+    browser.get(f"{ADMIN}/new")
+    made = browser.post(f"{ADMIN}/new", **NEW).location
+    assert "The person was made, and the invitation is on its way." in browser.get(made).text
+    assert 'role="status">' not in browser.get(made).text.partition("<h1>")[2]
+    for claimed in ("created", "deactivated"):
+        assert "note good" not in browser.get(f"{made}?done={claimed}").text
+    assert "note good" not in browser.get(f"{ADMIN}?done=removed").text
+
+
+def test_an_administrator_is_asked_for_what_is_the_persons_and_not_their_own(two):
+    browser = two.browser("ada")
+    browser.get(f"{ADMIN}/new")
+    text = browser.post(f"{ADMIN}/new", **{**NEW, "user_id": "", "email": ""}).text
+    for asked in ("Enter the person's User ID.", "Enter the person's e-mail address."):
+        assert asked in text
+    assert "Enter your" not in text
 
 
 def test_with_a_phone_on_file_there_is_no_code_to_hand_over(two):
@@ -194,7 +214,7 @@ def test_an_invitation_goes_again_to_whoever_never_activated_and_to_nobody_else(
     browser.get(f"{ADMIN}/new")
     browser.post(f"{ADMIN}/new", **NEW)
     two.portal.base.clock.advance(120)
-    assert act(browser, "nina", "invite").location == f"{ADMIN}/nina?done=invited"
+    assert act(browser, "nina", "invite").location == f"{ADMIN}/nina"
     two.portal.deliver()
     assert len(two.portal.mailbox.to("nina@example.org")) == 2
     assert act(browser, "jane", "invite").status_code == 409
@@ -216,7 +236,7 @@ def test_invitations_to_one_mailbox_are_counted_as_messages_are(two):
 def test_a_deactivated_person_is_out_at_once_and_told_and_comes_back_with_everything(two):
     jane = two.browser("jane")
     browser = two.browser("ada")
-    assert act(browser, "jane", "deactivate").location == f"{ADMIN}/jane?done=deactivated"
+    assert act(browser, "jane", "deactivate").location == f"{ADMIN}/jane"
     assert jane.get("/authenticators").location == "/sign-in"
     assert status_of(two, "jane") is Status.INACTIVE
     assert two.told("jane")[-1] == "Your account at Keyturn was deactivated"
@@ -225,7 +245,7 @@ def test_a_deactivated_person_is_out_at_once_and_told_and_comes_back_with_everyt
     again.post("/sign-in", user_id="jane")
     assert again.post("/sign-in/password", password=PASSWORD).status_code == 422
     assert act(browser, "jane", "deactivate").status_code == 409
-    assert act(browser, "jane", "reactivate").location == f"{ADMIN}/jane?done=reactivated"
+    assert act(browser, "jane", "reactivate").location == f"{ADMIN}/jane"
     assert two.told("jane")[-1] == "Your account at Keyturn is active again"
     assert act(browser, "jane", "reactivate").status_code == 409
     two.portal.base.clock.advance(60)
@@ -256,7 +276,7 @@ def test_nobody_shuts_themselves_out(two):
 def test_who_becomes_staff_is_told_on_every_channel_and_so_is_every_administrator(two):
     browser = two.browser("ada")
     answer = act(browser, "jane", "role", organization=two.here.id, role="administrator")
-    assert answer.location == f"{ADMIN}/jane?done=role"
+    assert answer.location == f"{ADMIN}/jane"
     assert role_of(two, "jane") is Role.ADMINISTRATOR
     assert two.told("jane") == ["Your role at Keyturn was changed"]
     assert two.told("bob") == two.told("ada") == ["jane has a new role at Keyturn"]
