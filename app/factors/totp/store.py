@@ -85,11 +85,14 @@ _ONCE = (
 )
 _ACCEPT_ONCE = Prepared(_ONCE)
 _ACCEPT = Prepared(_ONCE.where(apps.c.state == AppState.ACTIVE.value))
-_BURN_ROW: dict[str, Any] = {"app_id": bindparam("app_id"), "step": bindparam("step"), "burned_at": bindparam("now")}
+_BURN_ROW = select(apps.c.id, bindparam("step", type_=BigInteger), bindparam("now", type_=BigInteger)).where(
+    apps.c.id == bindparam("app_id"), apps.c.last_step < bindparam("step")
+)
+_BURNED = [column.name for column in burned.columns]
 _BURN = Prepared(
     {
-        "sqlite": sqlite.insert(burned).values(_BURN_ROW).on_conflict_do_nothing(),
-        "postgresql": postgresql.insert(burned).values(_BURN_ROW).on_conflict_do_nothing(),
+        "sqlite": sqlite.insert(burned).from_select(_BURNED, _BURN_ROW).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(burned).from_select(_BURNED, _BURN_ROW).on_conflict_do_nothing(),
     }
 )
 
@@ -248,7 +251,7 @@ def accept(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
 
 
 def burn(transaction: Transaction, app_id: str, step: int, now: int) -> bool:
-    """Make one time-step useless for ever; False where it was so already."""
+    """Make one time-step useless for ever; False where it was so already: burned, or not after the last accepted."""
     return _BURN.count(transaction, {"app_id": app_id, "step": step, "now": now}) == 1
 
 

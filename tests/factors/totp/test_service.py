@@ -75,6 +75,23 @@ def test_a_code_of_another_time_is_named_and_burned_so_that_it_never_works(datab
     assert check(database, apps, bound, early, clock.now()).finding is Finding.USED
 
 
+def test_an_accepted_code_is_used_however_much_later_it_is_sent_again(database, apps, bound, clock):
+    first = code_at(clock.now())
+    check(database, apps, bound, first, clock.now())
+    clock.advance(60)
+    check(database, apps, bound, code_at(clock.now()), clock.now())
+    for _ in range(16):  # as far as codes of another time are recognised
+        clock.advance(30)
+        assert check(database, apps, bound, first, clock.now()).finding is Finding.USED
+
+
+def test_a_code_of_another_time_after_the_last_accepted_one_is_named_as_before(database, apps, bound, clock):
+    check(database, apps, bound, code_at(clock.now()), clock.now())
+    clock.advance(300)
+    assert check(database, apps, bound, code_at(clock.now(), -4), clock.now()).finding is Finding.CLOCK_OFF
+    assert check(database, apps, bound, code_at(clock.now(), -4), clock.now()).finding is Finding.USED
+
+
 def test_burning_one_step_leaves_the_others(database, apps, bound, clock):
     check(database, apps, bound, code_at(clock.now(), 4), clock.now())
     clock.advance(90)

@@ -213,6 +213,34 @@ def test_a_code_sent_again_is_written_down_as_such(one_portal, jane, shown):
     assert behind.happened(one_portal, jane.id, "authn_token_reuse") == 1
 
 
+@pytest.mark.parametrize("later", [60, 240, 600])
+def test_an_accepted_code_typed_again_minutes_later_is_called_used_and_no_clock_is_blamed(portal, authenticator, later):
+    """Requirement T-09 and product.md 7.2: it is of another time by then, and was accepted in its own."""
+    jane = portal.add("jane", phone=PHONE, email=EMAIL)
+    code = authenticator(portal.seeds["jane"], portal.base.clock.now())
+    assert at_token(portal).post(TOKEN, code=code).location == PIN
+    portal.base.clock.advance(later)
+    answer = at_token(portal).post(TOKEN, code=code)
+    assert answer.status_code == 422
+    assert "used before" in said(answer)
+    assert "clock" not in said(answer)
+    assert behind.happened(portal, jane.id, "authn_token_reuse") == 1
+    assert behind.happened(portal, jane.id, "authn_token_fail") == 0
+
+
+def test_while_blocked_a_used_code_is_not_told_from_any_other(one_portal, jane, shown):
+    code = shown()
+    assert at_token(one_portal).post(TOKEN, code=code).location == PIN
+    one_portal.base.clock.advance(240)
+    browser = at_token(one_portal)
+    for _ in range(5):
+        browser.post(TOKEN, code=one_portal.wrong_code("jane"))
+    answer = browser.post(TOKEN, code=code)
+    assert answer.status_code == 429
+    assert "used" not in answer.text
+    assert behind.happened(one_portal, jane.id, "authn_token_reuse") == 0
+
+
 # ---- what is no code never reaches the search (requirement T-22)
 
 
