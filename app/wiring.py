@@ -112,6 +112,7 @@ THREADS = 32  # request threads of a worker process
 # fewer than the threads, so that a flood of sign-ins leaves some for the other pages
 HASHING_QUEUE = 16
 TELLING = 60.0  # seconds between two looks for policies to come of which people have yet to be told
+EXPIRING = 300.0  # seconds between two looks for requests of support whose time is over
 COUNTING = 60.0  # seconds between two looks whether an hour is over that the dashboard has yet to count
 SEALING = 5.0  # seconds between two seals: what is newer can be altered unseen
 
@@ -810,9 +811,12 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     senders = build_senders(base)
     worker = build_worker(base, senders)
     means = build_means(base)
-    notices = PolicyNotices(build_policies(base, means, build_steps(base, means)))
+    steps = build_steps(base, means)
+    notices = PolicyNotices(build_policies(base, means, steps))
+    approvals = Approvals(build_approval_means(base, means, steps))
     duties = [
         threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
+        threading.Thread(target=keep, args=(approvals.expire, "ending requests of support", EXPIRING), name="expire"),
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
         threading.Thread(target=keep, args=(auditing.check, "checking the audit log", 600), name="check"),

@@ -29,6 +29,7 @@ _EVENTS = {
     Move.CANCEL: Event.SUPPORT_CANCELLED,
     Move.WITHDRAW: Event.SUPPORT_WITHDRAWN,
     Move.CARRY_OUT: Event.SUPPORT_DONE,
+    Move.EXPIRE: Event.SUPPORT_EXPIRED,
 }
 
 
@@ -162,6 +163,11 @@ class Casework:
                 now=now,
             )
         return told
+
+    def was_told(self, transaction: Transaction, request: Request) -> bool:
+        """Whether anybody could be told when it was asked for."""
+        there = _told(transaction, request, request.person_id, request.asked_at)
+        return request.needs.approval or any((one.confirmed_at or 0) <= request.asked_at for one in there)
 
     def shown(self, transaction: Transaction, request: Request) -> dict[str, str]:
         """What every page and message of a request names: the agent, the organization and the action."""

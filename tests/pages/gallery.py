@@ -851,6 +851,7 @@ _GRANTED = {
     "second": "Tess Lindqvist",
     "ready_at": datetime(2026, 9, 23, 14, 13, tzinfo=UTC),
 }
+_EXPIRED = {**_APPROVED, "state": "expired", "lacked": "second"}
 _CONFIRMING = {**_GRANTED, "action": "contact", "target": "••• ••• 98", "state": "confirming"}
 
 
@@ -898,6 +899,7 @@ _APPROVAL_CASES: dict[str, Case] = {
     "approve-dead": _approve("dead", 410),
     "approvals": _seconds("list", requests=[_APPROVED, {**_APPROVED, "own": True, "action": "access-code"}]),
     "approvals-none": _seconds("list", requests=[]),
+    "approvals-expired": _seconds("list", requests=[_APPROVED], expired=[_EXPIRED, {**_EXPIRED, "own": True}]),
     "approvals-review": _seconds("review", request=_APPROVED),
     "approvals-review-own": _seconds("review", request={**_APPROVED, "own": True}),
     "approvals-review-done": _seconds("review", request=_GRANTED),

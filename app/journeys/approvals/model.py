@@ -65,6 +65,7 @@ class Shown:
     ready_at: int | None
     ended_at: int | None
     due: bool
+    lacked: str = ""  # of an expired one: the state in which it waited in vain
     own: bool = False  # the agent who looks asked for it
 
 

@@ -78,6 +78,7 @@ _KINDS = {Channel.SMS: 2, Channel.EMAIL: 2}  # contacts of a kind
 _FACTORS = (Factor.PASSWORD, Factor.APP, Factor.PIN)
 _LISTED = 100
 DAY = 86_400
+EXPIRED_SHOWN = 3 * DAY  # seconds for which a request whose time is over is listed
 MOST_A_DAY = 8  # requests about one person
 _UNDO = {Action.REMOVE_APP: Kind.APP, Action.CONTACT: Kind.CONTACT}
 
@@ -308,6 +309,13 @@ class Approvals:
             found = cases.requests_in(looking, staff.organization_ids, RequestState.SECOND, now, _LISTED)
             return tuple(self._shown(looking, one, now, staff) for one in found)
 
+    def expired(self, staff: Staff) -> tuple[Shown, ...]:
+        """What came to nothing in those organizations in the last three days, the latest first."""
+        now = self._clock.now()
+        with self._database.read() as looking:
+            found = cases.expired_in(looking, staff.organization_ids, now - EXPIRED_SHOWN, now, _LISTED)
+            return tuple(self._shown(looking, one, now, staff) for one in found)
+
     def one(self, staff: Staff, request_id: str) -> Shown:
         """One request, for the second agent. Raises NobodyThere, Forbidden."""
         with self._database.read() as looking:
@@ -482,6 +490,34 @@ class Approvals:
             transaction, Record(Event.USER_FROZEN, now, person.id, by.actor, "success", "support", by.address, details)
         )
         self._work.tell(transaction, done, person, "done", now)
+
+    # ---- the end of a request's time
+
+    def expire(self) -> int:
+        """Write down of each request whose time is over that it is, once, and tell who was told of it.
+
+        Returns how many there were.
+        """
+        now, ended = self._clock.now(), 0
+        while True:
+            with self._database.read() as looking:
+                over = cases.over(looking, now, _LISTED)
+            for one in over:
+                with self._database.begin() as transaction:
+                    ended += self._expire(transaction, one, now)
+            if len(over) < _LISTED:
+                return ended
+
+    def _expire(self, transaction: Transaction, request: Request, now: int) -> bool:
+        people.hold(transaction, request.person_id)
+        try:
+            after, person = self._work.move(transaction, request, Move.EXPIRE, By("self"), now)
+        except OutOfOrder:
+            return False  # by another worker, or the account was frozen
+        self._forget_target(transaction, after, now)
+        if self._work.was_told(transaction, after):
+            self._work.tell(transaction, after, person, "expired", now)
+        return True
 
     # ---- showing
 
@@ -666,6 +702,7 @@ def shown(
         ready_at=request.ready_at,
         ended_at=request.ended_at,
         due=moves.due(request, now),
+        lacked=moves.lacked(request).value if expired or request.state is RequestState.EXPIRED else "",
         own=own,
     )
 

@@ -40,7 +40,8 @@ def blueprint(approvals: Approvals, staffing: Staffing) -> Blueprint:
     def waiting() -> Response:
         staff = staffing.support(read_cookie(SESSION), visit())
         rows = [_times(one) for one in approvals.waiting(staff)]
-        return render_signed("approvals/list.html", staff.present, {"requests": rows})
+        expired = [_times(one) for one in approvals.expired(staff)]
+        return render_signed("approvals/list.html", staff.present, {"requests": rows, "expired": expired})
 
     @doors.get(f"{APPROVALS_PAGE}/<request_id>")
     def review_page(request_id: str) -> Response:

@@ -82,6 +82,7 @@ class Event(StrEnum):
     API_CLIENT_CREATED = "api_client_created"
     API_CLIENT_ROTATED = "api_client_secret_changed"
     API_CLIENT_REVOKED = "api_client_revoked"
+    SUPPORT_EXPIRED = "support_expired"
     TOKEN_ISSUED = "authn_api_token_created"  # noqa: S105 - a name
     TOKEN_REFUSED = "authn_api_token_fail"  # noqa: S105
     TOKEN_ENDED = "authn_api_token_revoked"  # noqa: S105

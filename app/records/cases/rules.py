@@ -97,6 +97,16 @@ def due(request: Request, now: int) -> bool:
     return request.state is RequestState.GRANTED and ready and now < request.expires_at
 
 
+def lacked(request: Request) -> RequestState:
+    """The state in which a request waited last, by what it has got."""
+    if request.needs.approval and request.approved_at is None:
+        return RequestState.ASKED
+    if request.needs.second and request.confirmed_at is None:
+        return RequestState.SECOND
+    filed = request.action is Action.CONTACT and request.expires_at != request.asked_at + REQUEST_LIFE
+    return RequestState.CONFIRMING if filed else RequestState.GRANTED
+
+
 def _second(request: Request) -> Request:
     return replace(request, state=RequestState.SECOND, expires_at=_last_word(request))
 

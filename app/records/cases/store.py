@@ -204,9 +204,7 @@ def lift(transaction: Transaction, dispute_id: str, now: int) -> bool:
 
 
 def forget(transaction: Transaction, now: int) -> int:
-    """Delete links whose time is over, and say of requests that theirs is; they stay, for the record (H-06)."""
-    over = update(requests).where(_ALIVE, requests.c.expires_at <= now)
-    transaction.execute(over.values(state=RequestState.EXPIRED.value, ended_at=now))
+    """Delete links whose time is over. Requests stay, for the record (H-06)."""
     gone = transaction.execute(delete(links).where(links.c.expires_at <= now)).rowcount
     return int(gone + transaction.execute(delete(cancel_links).where(cancel_links.c.expires_at <= now)).rowcount)
 
@@ -254,6 +252,24 @@ def requests_in(
     there = (requests.c.organization_id.in_(organization_ids), requests.c.state == state.value)
     found = select(requests).where(*there, requests.c.expires_at > now)
     rows = transaction.execute(found.order_by(requests.c.asked_at, requests.c.id).limit(limit))
+    return tuple(_request(row) for row in rows)
+
+
+def over(transaction: Transaction, now: int, limit: int) -> tuple[Request, ...]:
+    """Requests whose time is over and of which nobody was told so yet, the oldest first."""
+    found = select(requests).where(_ALIVE, requests.c.expires_at <= now)
+    rows = transaction.execute(found.order_by(requests.c.expires_at, requests.c.id).limit(limit))
+    return tuple(_request(row) for row in rows)
+
+
+def expired_in(
+    transaction: Transaction, organization_ids: Collection[str], since: int, now: int, limit: int
+) -> tuple[Request, ...]:
+    """The requests of some organizations whose time ended after a moment, the latest first."""
+    ended = or_(requests.c.state == RequestState.EXPIRED.value, _ALIVE)
+    there = (requests.c.organization_id.in_(organization_ids), ended)
+    found = select(requests).where(*there, requests.c.expires_at > since, requests.c.expires_at <= now)
+    rows = transaction.execute(found.order_by(requests.c.expires_at.desc(), requests.c.id).limit(limit))
     return tuple(_request(row) for row in rows)
 
 
