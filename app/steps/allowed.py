@@ -1,7 +1,9 @@
 """What somebody's organizations let a recovery use: which first proofs, and where its PIN goes (product.md 6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from app.factors.recovery_code import store as codes
+from app.factors.totp import store as apps
 from app.foundation.sql import Transaction
 from app.foundation.visit import Visit
 from app.records.audit import store as audit
@@ -17,16 +19,35 @@ from app.steps.claim import own_record
 Allowed = Callable[[Transaction, Person | None, int], bool]
 NOT_ALLOWED = "not_allowed"  # the reason of a proof that a policy does not take, whether or not it was right
 _DAY = 86_400
+_FIRST = {Proof.APP: apps.any_usable, Proof.RECOVERY_CODE: codes.any_serving}
 _CHANNELS = {Proof.SMS: Channel.SMS, Proof.EMAIL: Channel.EMAIL}
 
 
 def allowed(proof: Proof) -> Allowed:
-    """Whether a recovery of somebody takes a first proof. The same read for people who are unknown."""
+    """Whether a recovery of somebody takes a first proof. The same reads for people who are unknown.
+
+    Whoever tries a proof has it, or the try fails; so the others are asked for.
+    """
+    others = {one: ask for one, ask in _FIRST.items() if one is not proof}
 
     def ask(looking: Transaction, person: Person | None, now: int) -> bool:
-        return proof in organizations.policy_of_person(looking, person.id if person else 0, now).recovery.first
+        person_id = person.id if person else 0
+        having = {proof, *(one for one, held in others.items() if held(looking, person_id, now))}
+        return proof in organizations.recovery_of_person(looking, person_id, having, now).first
 
     return ask
+
+
+def having(looking: Transaction, person_id: int, now: int) -> frozenset[Proof]:
+    """The proofs that somebody has for a recovery now: apps, saved codes, contacts past their waiting time."""
+    firsts = {one for one, held in _FIRST.items() if held(looking, person_id, now)}
+    return frozenset(firsts) | reached(people.usable_contacts(looking, person_id, now))
+
+
+def reached(contacts: Iterable[Contact]) -> frozenset[Proof]:
+    """The second proofs that contacts make possible."""
+    channels = {contact.channel for contact in contacts}
+    return frozenset(proof for proof, channel in _CHANNELS.items() if channel in channels)
 
 
 def always(_looking: Transaction, _person: Person | None, _now: int) -> bool:
@@ -41,11 +62,12 @@ def in_order(second: tuple[Proof, ...], contacts: tuple[Contact, ...]) -> tuple[
 
 
 def flag_stranded(transaction: Transaction, visit: Visit, flow: Flow, person: Person, now: int) -> None:
-    """Write down, once a day at most, that several policies leave no way to recover in common (security rule 12).
+    """Write down, once a day at most, that several policies leave somebody no way to recover (security rule 12).
 
     The home organization's proofs hold then; support and administrators see it in the log.
     """
-    if not strands(organizations.policies_of_person(transaction, person.id, now)):
+    policies = organizations.policies_of_person(transaction, person.id, now)
+    if len(policies) < 2 or not strands(policies, having(transaction, person.id, now)):
         return
     people.hold(transaction, person.id)
     newest = audit.of_person(transaction, person.id, 1, only=(Event.POLICIES_STRAND,))

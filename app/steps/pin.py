@@ -22,9 +22,10 @@ from app.records.flows.model import CLOSED, Course, Flow, Held
 from app.records.flows.service import Flows
 from app.records.organizations import store as organizations
 from app.records.organizations.model import PinPolicy
+from app.records.organizations.rules import met
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
-from app.steps.allowed import in_order
+from app.steps.allowed import in_order, reached
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import LANE, door_of
 
@@ -327,22 +328,26 @@ class PinStep:
             audit.add_if_known(transaction, record)
 
 
-def recovery_contacts(tries: Tries) -> Contacts:
+def recovery_contacts(means: PinMeans) -> Contacts:
     """Where a recovery PIN may go, the first choice first as the policy orders them: phones, then mailboxes by default.
 
     With so many failed codes in a day, or by a mailed link, a mailbox alone gets no PIN where there is a phone that
     may get one (security rule 2). After a temporary access code none goes where its request was approved (rule 4).
+    Where what all organizations take reaches none of them, what the home organization takes counts (rule 12).
     """
 
     def contacts(transaction: Transaction, person: Person, flow: Flow, now: int) -> tuple[Contact, ...]:
-        second = organizations.policy_of_person(transaction, person.id, now).recovery.second
-        usable = in_order(second, people.usable_contacts(transaction, person.id, now))
+        barred = people.contact(transaction, flow.notes[NOT_TO]) if NOT_TO in flow.notes else None
+        there = people.usable_contacts(transaction, person.id, now)
+        may = tuple(one for one in there if barred is None or not one.same_place(barred))
+        policies = organizations.policies_of_person(transaction, person.id, now)
+        having = reached(one for one in may if len(policies) > 1 and means.pins.may_go_to(transaction, one, now))
+        usable = in_order(met(policies, having).second, there)
         phones = tuple(contact for contact in usable if contact.channel is Channel.SMS)
-        suspicious = tries.failures_today(transaction, person.id, Factor.APP) >= _SUSPICIOUS_FAILURES
+        suspicious = means.tries.failures_today(transaction, person.id, Factor.APP) >= _SUSPICIOUS_FAILURES
         if phones and (suspicious or flow.notes.get(LANE)):
             usable = phones
-        barred = people.contact(transaction, flow.notes[NOT_TO]) if NOT_TO in flow.notes else None
-        return tuple(one for one in usable if barred is None or not one.same_place(barred))
+        return tuple(one for one in usable if one in may)
 
     return contacts
 

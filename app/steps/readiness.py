@@ -8,9 +8,11 @@ from app.factors.totp import store as apps
 from app.factors.totp.model import App, AppState
 from app.foundation.sql import Transaction
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Proof, RecoveryPolicy
+from app.records.organizations.model import Policy, Proof, RecoveryPolicy
+from app.records.organizations.rules import met
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
+from app.steps.allowed import reached
 
 # the page on which each thing of ``Mishap.add`` is added
 REMEDIES = {
@@ -77,12 +79,18 @@ def facts(
     codes: int,
     now: int,
     *,
-    policy: RecoveryPolicy,
+    policies: Sequence[Policy],
     codes_wait: bool = False,
 ) -> Facts:
-    """What counts of apps, contacts and codes: of the codes those that are good now, or whether some wait."""
-    no = barred(policy)
+    """What counts of apps, contacts and codes: of the codes those that are good now, or whether some wait.
+
+    ``policies``: those of the person's organizations, the home organization's first.
+    """
     usable = [contact.channel for contact in contacts if contact.usable(now)]
+    good = sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound)
+    firsts = ((Proof.APP, good), (Proof.RECOVERY_CODE, codes))
+    having = {proof for proof, count in firsts if count} | reached(one for one in contacts if one.usable(now))
+    no = barred(met(policies, having))
     waiting = {one.channel for one in contacts if one.confirmed_at is not None and one.usable_from > now}
     awaited = {
         "app": any(app.state is AppState.ACTIVE and app.usable_from > now for app in bound),
@@ -91,7 +99,7 @@ def facts(
         "recovery_codes": codes_wait,
     }
     return Facts(
-        apps=0 if "app" in no else sum(app.state is AppState.ACTIVE and app.usable_from <= now for app in bound),
+        apps=0 if "app" in no else good,
         phones=0 if "phone" in no else usable.count(Channel.SMS),
         emails=0 if "email" in no else usable.count(Channel.EMAIL),
         codes=0 if "recovery_codes" in no else codes,
@@ -106,8 +114,8 @@ def facts_of(looking: Transaction, codes: RecoveryCodes, person_id: int, now: in
     left = standing.left if standing is not None else 0
     waits = standing is not None and standing.usable_from > now
     bound, contacts = apps.of_person(looking, person_id), people.contacts_of(looking, person_id)
-    policy = organizations.policy_of_person(looking, person_id, now).recovery
-    return facts(bound, contacts, 0 if waits else left, now, policy=policy, codes_wait=waits and left > 0)
+    policies = organizations.policies_of_person(looking, person_id, now)
+    return facts(bound, contacts, 0 if waits else left, now, policies=policies, codes_wait=waits and left > 0)
 
 
 def readiness(facts: Facts) -> Readiness:

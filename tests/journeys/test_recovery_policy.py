@@ -1,5 +1,7 @@
 """Which proofs a recovery takes, and in which order: told after a first proof, hidden from strangers before it."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import event
 
@@ -236,3 +238,63 @@ def test_nothing_is_flagged_where_a_way_is_left(one_portal, jane):
     one_portal.decide(NO_CODES)
     one_portal.browser().recover_to_pin(one_portal, "jane")
     assert behind.happened(one_portal, jane.id, "policies_leave_no_recovery") == 0
+
+
+def at_another(portal, person, **those):
+    """A guest of another organization, which takes only this."""
+    portal.decide(policy(**those), "other")
+    behind.join(portal, person, "other")
+
+
+def test_a_guest_without_saved_codes_recovers_by_their_app_where_the_other_organization_takes_only_codes(portal):
+    person = portal.add("jane", phone=PHONE, email=EMAIL)
+    at_another(portal, person, first=(Proof.RECOVERY_CODE,))
+    portal.browser().recover_to_password(portal, "jane", PHONE)
+    assert behind.happened(portal, person.id, "policies_leave_no_recovery") == 1
+
+
+def test_a_guest_who_has_saved_codes_meets_what_the_other_organization_takes(one_portal, jane):
+    codes = one_portal.add_codes(jane)
+    at_another(one_portal, jane, first=(Proof.RECOVERY_CODE,))
+    browser = one_portal.browser()
+    browser.recover_to_token("jane")
+    assert browser.post(TOKEN, code=one_portal.code("jane")).status_code == 422
+    assert behind.reasons(one_portal, jane.id, "authn_token_fail") == ["not_allowed"]
+    one_portal.browser().recover_to_pin_by_code("jane", codes[0])
+    assert behind.happened(one_portal, jane.id, "policies_leave_no_recovery") == 0
+
+
+def test_a_guest_without_an_app_recovers_by_a_saved_code_where_the_other_organization_takes_only_apps(one_portal):
+    person = one_portal.add("pia", phone=PHONE, app=False)
+    codes = one_portal.add_codes(person)
+    at_another(one_portal, person, first=(Proof.APP,))
+    one_portal.browser().recover_to_pin_by_code("pia", codes[0])
+    assert behind.happened(one_portal, person.id, "policies_leave_no_recovery") == 1
+
+
+def test_a_guest_without_a_phone_gets_the_pin_by_mail_where_the_other_organization_takes_only_sms(one_portal):
+    person = one_portal.add("pia", email=EMAIL)
+    at_another(one_portal, person, second=(Proof.SMS,))
+    one_portal.browser().recover_to_pin(one_portal, "pia")
+    assert [row["channel"] for row in behind.queued(one_portal, "pin")] == ["email"]
+    assert behind.happened(one_portal, person.id, "policies_leave_no_recovery") == 1
+
+
+def test_a_number_that_no_sms_goes_to_is_no_way(one_portal):
+    """The home organization sends to Austria alone, and what the other one takes is a PIN by SMS."""
+    person = one_portal.add("pia", phone=PHONE, email=EMAIL)
+    one_portal.decide(replace(Policy(), sms_countries=("AT",)))
+    at_another(one_portal, person, second=(Proof.SMS,))
+    browser = one_portal.browser()
+    browser.recover_to_pin(one_portal, "pia")
+    assert 'value="email"' in browser.page.text
+
+
+def test_a_guests_own_page_says_what_counts_for_them(one_portal, jane):
+    at_another(one_portal, jane, first=(Proof.RECOVERY_CODE,))
+    browser = one_portal.browser()
+    browser.sign_in(one_portal, "jane")
+    page = browser.get("/authenticators").text
+    assert "data-barred" not in page
+    one_portal.add_codes(jane)
+    assert browser.get("/authenticators").text.count("data-barred") == 1

@@ -35,6 +35,12 @@ class Pins:
         self._messages_per_hour = messages_per_hour
         self._sms = sms
 
+    def may_go_to(self, transaction: Transaction, contact: Contact, now: int) -> bool:
+        """Whether a message may go to a contact at all: an SMS not to every country."""
+        if contact.channel is not Channel.SMS:
+            return True
+        return self._sms.may_go_to(transaction, contact.person_id, contact.address, now)
+
     def send(
         self,
         transaction: Transaction,

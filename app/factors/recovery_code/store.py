@@ -46,6 +46,17 @@ codes = Table(
 _OF_PERSON = Prepared(
     select(sets).where(sets.c.person_id == bindparam("of_person")).order_by(sets.c.made_at, sets.c.id)
 )
+_ANY = Prepared(
+    select(sets.c.id)
+    .join_from(sets, codes, codes.c.set_id == sets.c.id)
+    .where(
+        sets.c.person_id == bindparam("of_person"),
+        sets.c.usable_from <= bindparam("now"),
+        or_(sets.c.serves_until.is_(None), sets.c.serves_until > bindparam("now")),
+        codes.c.used_at.is_(None),
+    )
+    .limit(1)
+)
 _THIS = (codes.c.set_id == bindparam("of_set"), codes.c.digest == bindparam("of_digest"))
 _LOOK = Prepared(select(codes.c.used_at).where(*_THIS))
 _LEFT = Prepared(
@@ -76,6 +87,11 @@ _ANY_TIME = 2**53
 def of_person(transaction: Transaction, person_id: int) -> tuple[CodeSet, ...]:
     """A person's sets, voided ones too, the oldest first."""
     return tuple(_set(row) for row in _OF_PERSON.rows(transaction, {"of_person": person_id}))
+
+
+def any_serving(transaction: Transaction, person_id: int, now: int) -> bool:
+    """Whether somebody has an unused code that is good for a recovery now. One statement for everybody."""
+    return _ANY.first(transaction, {"of_person": person_id, "now": now}) is not None
 
 
 def add(transaction: Transaction, new: CodeSet, digests: tuple[str, ...]) -> None:

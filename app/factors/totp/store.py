@@ -74,6 +74,15 @@ _OF_PERSON = Prepared(
     .where(apps.c.person_id == bindparam("of_person"), apps.c.state != AppState.REMOVED.value)
     .order_by(apps.c.bound_at, apps.c.id)
 )
+_ANY = Prepared(
+    select(apps.c.id)
+    .where(
+        apps.c.person_id == bindparam("of_person"),
+        apps.c.state == AppState.ACTIVE.value,
+        apps.c.usable_from <= bindparam("now"),
+    )
+    .limit(1)
+)
 _ONCE = (
     update(apps)
     .where(
@@ -103,6 +112,11 @@ _STOLEN = 0  # since when a stolen app is off: no dispute is about an earlier mo
 def of_person(transaction: Transaction, person_id: int) -> tuple[App, ...]:
     """A person's apps but for the removed ones, the oldest first."""
     return tuple(_app(row) for row in _OF_PERSON.rows(transaction, {"of_person": person_id}))
+
+
+def any_usable(transaction: Transaction, person_id: int, now: int) -> bool:
+    """Whether somebody has an active app past its waiting time. One statement for everybody."""
+    return _ANY.first(transaction, {"of_person": person_id, "now": now}) is not None
 
 
 def bound_before(transaction: Transaction, person_id: int, moment: int) -> tuple[App, ...]:

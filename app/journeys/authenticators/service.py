@@ -37,7 +37,7 @@ from app.records.cases import store as cases
 from app.records.cases.model import RequestState
 from app.records.lanes import store as lanes
 from app.records.organizations import store as organizations
-from app.records.organizations.model import RecoveryPolicy
+from app.records.organizations.model import Policy
 from app.records.organizations.store import PROPOSAL_LIFE
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact
@@ -48,7 +48,7 @@ from app.steps.moments import Moment, browser_name, moment
 from app.steps.new_password import MOST_CANDIDATES, NewPassword
 from app.steps.password import PasswordStep
 from app.steps.presence import HELD_BACK, Presence, Present
-from app.steps.readiness import Readiness, barred, facts, readiness
+from app.steps.readiness import Facts, facts, readiness
 
 HOME = "/authenticators"
 CHANGE_PASSWORD = "change_password"  # noqa: S105 - the purpose of a proof
@@ -96,7 +96,7 @@ class Authenticators:
             proofs = audit.of_person(looking, person.id, _LOOKED_THROUGH, only=rules.PROVING)
             used = rules.last_used(proofs)
             codes = self._codes(looking, present)
-            policy = organizations.policy_of_person(looking, person.id, now).recovery
+            policies = organizations.policies_of_person(looking, person.id, now)
             rows = (
                 self._password(looking, present, used.get("password")),
                 *(_app(app, now) for app in bound),
@@ -104,11 +104,11 @@ class Authenticators:
                 *self._codes_row(codes, now),
             )
         held_until = (person.recovered_at or 0) + HELD_BACK
-        no = barred(policy)
+        today = _today(bound, contacts, codes, now, policies)
         return Overview(
-            tuple(replace(row, barred=_THINGS.get(row.kind, "") in no) for row in rows),
+            tuple(replace(row, barred=_THINGS.get(row.kind, "") in today.barred) for row in rows),
             present.session.level,
-            _readiness(bound, contacts, codes, now, policy),
+            readiness(today),
             held_back=moment(held_until, now) if held_until > now else None,
         )
 
@@ -255,7 +255,7 @@ class Authenticators:
             bound = apps.of_person(looking, person.id)
             contacts = people.contacts_of(looking, person.id)
             codes = self._codes(looking, present)
-            policy = organizations.policy_of_person(looking, person.id, now).recovery
+            policies = organizations.policies_of_person(looking, person.id, now)
         return Profile(
             person.name,
             person.user_id,
@@ -272,7 +272,7 @@ class Authenticators:
             ),
             person.language,
             _moment(record.changed_at, now) if record else None,
-            _readiness(bound, contacts, codes, now, policy),
+            readiness(_today(bound, contacts, codes, now, policies)),
         )
 
     def activity(self, present: Present, page: int) -> Activity:
@@ -428,9 +428,13 @@ def _happening(record: Record, present: Present) -> Happening:
     )
 
 
-def _readiness(
-    bound: tuple[App, ...], contacts: tuple[Contact, ...], codes: SavedCodes | None, now: int, policy: RecoveryPolicy
-) -> Readiness:
+def _today(
+    bound: tuple[App, ...],
+    contacts: tuple[Contact, ...],
+    codes: SavedCodes | None,
+    now: int,
+    policies: tuple[Policy, ...],
+) -> Facts:
     left, waits = (codes.left, codes.usable_from > now) if codes else (0, False)
     counting = 0 if waits else left
-    return readiness(facts(bound, contacts, counting, now, policy=policy, codes_wait=waits and left > 0))
+    return facts(bound, contacts, counting, now, policies=policies, codes_wait=waits and left > 0)

@@ -15,7 +15,7 @@ class Listed(StrEnum):
     NEVER_ACTIVATED = "never-activated"  # neither an app nor a password of their own
     EXPIRING = "expiring"  # the password has to be changed within so many days, or had to be
     IDLE = "idle"  # no sign-in for so many days
-    STRANDED = "not-recoverable"  # no first or no second proof of a recovery
+    STRANDED = "not-recoverable"  # no first or no second proof of a recovery that all their organizations take
 
 
 # the days of a list: what is asked for at first, and the least and the most
@@ -48,6 +48,7 @@ class Found:
     signed_in_at: int | None = None
     no_first: bool = False
     no_second: bool = False
+    by_home: bool = False  # what all their organizations take is nothing they have, so the home organization's holds
     locked: tuple[str, ...] = ()  # password, app, pin
 
     @property

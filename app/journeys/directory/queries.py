@@ -12,7 +12,6 @@ from sqlalchemy import (
     case,
     cast,
     exists,
-    false,
     func,
     literal,
     not_,
@@ -122,9 +121,13 @@ def _condition(looking: Transaction, look: Look, now: int) -> tuple[ColumnElemen
         case Listed.IDLE:
             return _idle(active, now - look.days * DAY)
         case Listed.STRANDED:
-            first, second = _proofs(organizations.policies_in_force(looking, now), now)
-            columns = [case((first, 0), else_=1).label("no_first"), case((second, 0), else_=1).label("no_second")]
-            return and_(active, _in_use(), not_(and_(first, second))), columns
+            steps = _proofs(organizations.policies_in_force(looking, now), now)
+            # what they have in common is asked first; the home organization's is what holds where that is nothing
+            ways = [or_(common, at_home) for common, at_home in steps]
+            first, second = (case((way, 0), else_=1) for way in ways)
+            flagged = or_(*(and_(not_(common), at_home) for common, at_home in steps))
+            columns = [first.label("no_first"), second.label("no_second"), case((flagged, 1), else_=0).label("by_home")]
+            return and_(active, _in_use(), or_(not_(and_(*ways)), flagged)), columns
         case _:
             return everyone(), []
 
@@ -170,8 +173,12 @@ def _idle(active: ColumnElement[bool], since: int) -> tuple[ColumnElement[bool],
     return and_(active, people.c.created_at <= since, not_(lately)), [last.label("signed_in_at")]
 
 
-def _proofs(in_force: Mapping[str, Policy], now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Whether somebody has a first and a second proof of a recovery that their policies take."""
+_Step = tuple[ColumnElement[bool], ColumnElement[bool]]
+
+
+def _proofs(in_force: Mapping[str, Policy], now: int) -> tuple[_Step, _Step]:
+    """Of the first and the second proof of a recovery: whether somebody has one that all their organizations take, and
+    whether they have one that their home organization takes."""
     own = (apps.c.person_id == people.c.id, apps.c.state == AppState.ACTIVE.value, apps.c.usable_from <= now)
     unused = exists().where(codes.c.set_id == sets.c.id, codes.c.used_at.is_(None)).correlate(sets)
     living = (sets.c.person_id == people.c.id, sets.c.voided_at.is_(None), sets.c.usable_from <= now)
@@ -190,23 +197,23 @@ _FIRSTS = (Proof.APP, Proof.RECOVERY_CODE, Proof.ACCESS_CODE)
 _SECONDS = (Proof.SMS, Proof.EMAIL)
 
 
-def _taken(against: Mapping[Proof, list[str]], having: Mapping[Proof, Any]) -> ColumnElement[bool]:
-    """Whether one of the proofs that somebody has is taken by all their organizations.
+def _taken(against: Mapping[Proof, list[str]], having: Mapping[Proof, Any]) -> _Step:
+    """``_proofs`` of one step. Where what all take is nothing that somebody has, the home organization's holds
+    (security rule 12).
 
-    Where these have none in common, the home organization's hold (security rule 12). ``against`` names the
-    organizations that do not take a proof. A temporary access code is nothing that anybody has.
+    ``against`` names the organizations that do not take a proof. A temporary access code is nothing that anybody has.
     """
-    refused = {proof: _in(those) if those else false() for proof, those in against.items()}
-    none_in_common = and_(*(that for proof, that in refused.items() if proof in having))
-    at_home = {
-        proof: people.c.home_organization.not_in(those) if those else everyone() for proof, those in against.items()
-    }
-    ways = [
-        and_(having[proof], or_(not_(refused[proof]), and_(none_in_common, at_home[proof])))
-        for proof in against
+    common = [
+        and_(having[proof], not_(_in(those)) if those else everyone())
+        for proof, those in against.items()
         if proof in having
     ]
-    return or_(*ways)
+    at_home = [
+        and_(having[proof], people.c.home_organization.not_in(those) if those else everyone())
+        for proof, those in against.items()
+        if proof in having
+    ]
+    return or_(*common), or_(*at_home)
 
 
 def _reached(channel: Channel, now: int) -> ColumnElement[bool]:
@@ -233,4 +240,5 @@ def _found(row: RowMapping) -> Found:
         signed_in_at=row.get("signed_in_at"),
         no_first=bool(row.get("no_first")),
         no_second=bool(row.get("no_second")),
+        by_home=bool(row.get("by_home")),
     )

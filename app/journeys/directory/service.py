@@ -136,6 +136,7 @@ def _cells(one: Found) -> tuple[str, ...]:
     if one.signed_in_at is not None:
         why.append(f"signed in {_written(one.signed_in_at)}")
     why += ["no first proof"] * one.no_first + ["no second proof"] * one.no_second
+    why += ["recovers by the home organization's policy alone"] * one.by_home
     names = (one.user_id, one.first_name, one.last_name)
     return (*names, one.status.value, one.role.value, _written(one.created_at), "; ".join(why))
 

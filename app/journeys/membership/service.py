@@ -41,6 +41,7 @@ from app.records.people.model import (
     to_path,
 )
 from app.steps import freezing, new_role
+from app.steps.allowed import having
 from app.steps.enlist import Enlisting
 from app.steps.invite import Invitations, filed, in_use
 from app.steps.presence import Presence, Present
@@ -394,7 +395,11 @@ class OwnMemberships:
             if waits and one.organization.id == organization_id and one.proposed_at is not None:
                 policies = organizations.policies_of_person(looking, present.person.id, present.now)
                 added = organizations.policy_of(looking, one.organization.id, present.now)
-                return Offer(one.organization, one.proposed_at, strands((*policies, added)))
+                return Offer(
+                    one.organization,
+                    one.proposed_at,
+                    strands((*policies, added), having(looking, present.person.id, present.now)),
+                )
         return None
 
     def decide(self, visit: Visit, session: str | None, organization_id: str, decision: str) -> bool:

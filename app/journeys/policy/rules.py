@@ -42,6 +42,7 @@ from app.records.organizations.model import (
     SupportLine,
     Version,
 )
+from app.records.organizations.rules import met, strictest
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KINDS = {
@@ -380,6 +381,12 @@ def can_recover(policy: Policy, facts: Facts, *, sms: bool) -> bool:
     )
     second = (Proof.SMS in policy.recovery.second and sms) or (Proof.EMAIL in policy.recovery.second and facts.email)
     return first and second
+
+
+def met_by(policies: Sequence[Policy], facts: Facts, *, sms: bool) -> Policy:
+    """What somebody meets in several organizations, the home organization's policy first (security rule 12)."""
+    had = ((Proof.APP, facts.app), (Proof.RECOVERY_CODE, facts.code), (Proof.SMS, sms), (Proof.EMAIL, facts.email))
+    return replace(strictest(policies), recovery=met(policies, {proof for proof, there in had if there}))
 
 
 def can_sign_in(facts: Facts, *, sms: bool) -> bool:

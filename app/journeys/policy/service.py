@@ -437,8 +437,10 @@ class PolicyNotices:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pair:
-    """What people of the same organizations meet, before and after."""
+    """What people of the same organizations meet, before and after; of each the home organization's policy first."""
 
+    olds: tuple[Policy, ...]
+    news: tuple[Policy, ...]
     before: Policy
     after: Policy
     touched: bool  # whether anybody's proofs could be judged differently
@@ -490,8 +492,10 @@ class _Pairs:
 
     def _pair(self, ids: tuple[str, ...]) -> _Pair:
         if ids not in self._made:
-            before, after = (strictest([self._policy(one, which) for one in ids]) for which in (0, 1))
-            self._made[ids] = _Pair(before, after, rules.proof_views_differ(before, after))
+            olds, news = (tuple(self._policy(one, which) for one in ids) for which in (0, 1))
+            before, after = strictest(olds), strictest(news)
+            touched = any(rules.proof_views_differ(*two) for two in ((before, after), (olds[0], news[0])))
+            self._made[ids] = _Pair(olds, news, before, after, touched)
         return self._made[ids]
 
     def _policy(self, identifier: str, which: int) -> Policy:
@@ -551,4 +555,10 @@ def _judged(pair: _Pair, traits: int, reached: tuple[bool, bool]) -> Verdict:
         email=bool(traits & queries.EMAIL),
     )
     before, after = reached
-    return rules.verdict(pair.before, pair.after, facts, sms_before=before, sms_after=after)
+    return rules.verdict(
+        rules.met_by(pair.olds, facts, sms=before),
+        rules.met_by(pair.news, facts, sms=after),
+        facts,
+        sms_before=before,
+        sms_after=after,
+    )

@@ -85,7 +85,7 @@ class Recovery:
         self._new_password = means.new_password
         self._helpdesks = means.helpdesks
         self._pins = PinStep(
-            means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.tries), after=State.PASSWORD
+            means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.pins), after=State.PASSWORD
         )
 
     # ---- who

@@ -55,7 +55,7 @@ class Rehearsal:
         self._claims = means.claims
         self._app_codes = means.app_codes
         self._pins = PinStep(
-            means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.tries), after=State.DONE
+            means.pins, course=COURSE, at=Door.RECOVERY, contacts=recovery_contacts(means.pins), after=State.DONE
         )
 
     def today(self, present: Present) -> Today:

@@ -118,6 +118,10 @@ class SmsGuard:
             raise self._refusal(reason)
         return fare
 
+    def may_go_to(self, transaction: Transaction, person_id: int, number: str, now: int) -> bool:
+        """Whether an SMS may go to the country of a number, by the settings and by the person's policy."""
+        return self._is_open(transaction, person_id, rules.country_of(number), now)
+
     def gate(self, transaction: Transaction, entry: Entry, destination: Destination, now: int) -> Held | None:
         """Count a message that was queued uncounted, as notices are; or say why it may not leave, and until when.
 

@@ -1,12 +1,12 @@
 """The strictest of several policies, departures from the standards, a policy as JSON, opening hours."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.records.organizations.model import (
@@ -26,15 +26,14 @@ from app.records.organizations.model import (
     SupportPolicy,
 )
 
-_T = TypeVar("_T")
 _AHEAD = 366  # days within which a change of the opening hours is looked for
 
 
 def strictest(policies: Sequence[Policy]) -> Policy:
     """What a person in several organizations meets: of each rule the strictest (product.md section 6).
 
-    The home organization's stands first: its order of proofs and its support hold, and its proofs where the several
-    policies leave none in common (security rule 12; ``strands`` says so).
+    The home organization's stands first: its order of proofs and its support hold. Of a recovery it says what whoever
+    has everything meets; ``met`` says it of what somebody has.
     """
     if len(policies) < 2:
         return policies[0] if policies else STANDARD
@@ -54,12 +53,7 @@ def strictest(policies: Sequence[Policy]) -> Policy:
             context_words=tuple(dict.fromkeys(word for one in passwords for word in one.context_words))[:32],
         ),
         lockout=_lockout([policy.lockout for policy in policies]),
-        recovery=RecoveryPolicy(
-            first=home.recovery.first
-            if _no_first(policies)
-            else _common(policies, lambda policy: policy.recovery.first),
-            second=_common(policies, lambda policy: policy.recovery.second),
-        ),
+        recovery=met(policies, POSSESSABLE),
         pin=PinPolicy(
             sms_digits=max(policy.pin.sms_digits for policy in policies),
             email_digits=max(policy.pin.email_digits for policy in policies),
@@ -112,26 +106,40 @@ def reachable(policy: Policy, address: str) -> bool:
     return any(caller in ip_network(one) for one in policy.authenticate_user_networks)
 
 
-def strands(policies: Sequence[Policy]) -> bool:
-    """Whether several policies leave no way to recover in common, so that the home organization's holds."""
-    seconds = set.intersection(*(set(policy.recovery.second) for policy in policies)) if policies else {Proof.SMS}
-    return _no_first(policies) or not seconds
+POSSESSABLE = frozenset({Proof.APP, Proof.RECOVERY_CODE, Proof.SMS, Proof.EMAIL})
+"""What somebody can have. An access code is none of it: with that an organization would leave people of another home
+to their support."""
 
 
-def _no_first(policies: Sequence[Policy]) -> bool:
-    """Whether several policies have no first proof in common that anybody could have.
+def met(policies: Sequence[Policy], having: Collection[Proof]) -> RecoveryPolicy:
+    """What a recovery takes of somebody who has these proofs now: of each step what all policies take, in the order of
+    the home organization's, which stands first.
 
-    An access code alone is none: with it an organization would leave people of another home to their support.
+    Where the person has nothing of it, what the home organization takes: another one strands nobody by asking for what
+    its guests do not have (security rule 12; ``strands`` says so).
     """
-    if len(policies) < 2:
-        return False
-    common = set.intersection(*(set(policy.recovery.first) for policy in policies))
-    return common <= {Proof.ACCESS_CODE} and set(policies[0].recovery.first) > common
+    if not policies:
+        return STANDARD.recovery
+    return RecoveryPolicy(
+        _met([policy.recovery.first for policy in policies], having),
+        _met([policy.recovery.second for policy in policies], having),
+    )
 
 
-def _common(policies: Sequence[Policy], part: Callable[[Policy], tuple[_T, ...]]) -> tuple[_T, ...]:
-    first = part(policies[0])
-    return tuple(one for one in first if all(one in part(policy) for policy in policies)) or first
+def _met(several: Sequence[tuple[Proof, ...]], having: Collection[Proof]) -> tuple[Proof, ...]:
+    common = _common(several)
+    return common if POSSESSABLE.intersection(common, having) else several[0]
+
+
+def _common(several: Sequence[tuple[Proof, ...]]) -> tuple[Proof, ...]:
+    return tuple(one for one in several[0] if all(one in those for those in several))
+
+
+def strands(policies: Sequence[Policy], having: Collection[Proof] = POSSESSABLE) -> bool:
+    """Whether several policies leave somebody who has these proofs no way to recover, so that the home organization's
+    holds, which takes more."""
+    firsts, seconds = ([getattr(one.recovery, step) for one in policies] for step in ("first", "second"))
+    return any(several and _met(several, having) != _common(several) for several in (firsts, seconds))
 
 
 def _least_but_0(numbers: Iterable[int]) -> int:

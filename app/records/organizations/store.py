@@ -26,8 +26,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.foundation.sql import Prepared, Transaction, metadata
-from app.records.organizations.model import STANDARD, Membership, Organization, Policy, Role, Telling, Version
-from app.records.organizations.rules import from_json, strictest, to_json
+from app.records.organizations.model import (
+    STANDARD,
+    Membership,
+    Organization,
+    Policy,
+    Proof,
+    RecoveryPolicy,
+    Role,
+    Telling,
+    Version,
+)
+from app.records.organizations.rules import from_json, met, strictest, to_json
 
 PROPOSAL_LIFE = 30 * 86_400  # seconds in which a proposed membership can be accepted
 _STAFF = text("role <> 'member'")
@@ -300,6 +310,11 @@ def standing_of(transaction: Transaction, person_id: int, now: int) -> tuple[tup
 def policy_of_person(transaction: Transaction, person_id: int, now: int) -> Policy:
     """What somebody meets at a moment: the strictest of the policies of their organizations."""
     return strictest(policies_of_person(transaction, person_id, now))
+
+
+def recovery_of_person(transaction: Transaction, person_id: int, having: Collection[Proof], now: int) -> RecoveryPolicy:
+    """What a recovery of somebody takes at a moment who has these proofs then."""
+    return met(policies_of_person(transaction, person_id, now), having)
 
 
 def policies_of_person(transaction: Transaction, person_id: int, now: int) -> tuple[Policy, ...]:

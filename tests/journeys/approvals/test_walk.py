@@ -4,6 +4,7 @@ import re
 
 from app.factors.totp import store as apps
 from app.records.attempts.model import Factor
+from app.records.organizations.model import Policy, Proof, RecoveryPolicy
 from app.records.people import store as people
 from app.records.people.model import Channel, Status
 from tests.journeys import behind
@@ -54,6 +55,15 @@ def test_an_access_code_stands_in_for_the_app_and_its_pin_goes_to_another_contac
     browser.get("/recovery/password")
     new = "a fine new passphrase"
     assert browser.post("/recovery/password", new_password=new, confirm_password=new).location == "/recovery/done"
+
+
+def test_another_organization_that_takes_saved_codes_alone_keeps_no_guest_from_an_access_code(desk):
+    """Security rule 12: who has none recovers as at home, where support may send one."""
+    desk.portal.decide(Policy(recovery=RecoveryPolicy(first=(Proof.RECOVERY_CODE,))), "other")
+    behind.join(desk.portal, desk.jane, "other")
+    desk.granted("access-code")
+    assert desk.do("carry-out").status_code == 303
+    desk.portal.browser().recover_to_pin_by_code("jane", desk.access_code())
 
 
 def test_a_contact_takes_approval_second_agent_a_day_a_code_and_a_week(desk):

@@ -18,6 +18,7 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.organizations import store as organizations
 from app.records.organizations.model import PasswordPolicy, Policy, Proof, RecoveryPolicy, Role, Version
+from app.records.organizations.rules import met
 from app.records.people import store as people
 from app.records.people.model import Status
 from app.wiring import build_steps
@@ -293,17 +294,20 @@ def test_not_recoverable_agrees_with_the_policies_that_hold_for_each_person(port
                     for name in ("ada", *cast, "ga", "gc"):
                         person = people.find(looking, name)
                         assert person is not None
-                        policy = organizations.policy_of_person(looking, person.id, now)
+                        each = organizations.policies_of_person(looking, person.id, now)
                         plain = name.removeprefix("g") + "s" * name.startswith("g")
                         has = {Proof.APP: "a" in plain, Proof.RECOVERY_CODE: "c" in plain}
                         has |= {Proof.SMS: "s" in plain, Proof.EMAIL: "e" in plain}
                         if name == "ada":
                             has |= {Proof.SMS: True, Proof.EMAIL: True, Proof.RECOVERY_CODE: False}
-                        ways = [
-                            any(has.get(one) for one in part)
-                            for part in (policy.recovery.first, policy.recovery.second)
-                        ]
-                        if not all(ways):
+                        had = {one for one, there in has.items() if there}
+                        recovery = met(each, had)
+                        helped = any(
+                            had & set(getattr(recovery, step))
+                            and not had.intersection(*(getattr(one.recovery, step) for one in each))
+                            for step in ("first", "second")
+                        )
+                        if helped or not (had & set(recovery.first) and had & set(recovery.second)):
                             expected.append(name)
                 assert on(browser, "not-recoverable") == sorted(expected), (first, second, there)
 
@@ -363,3 +367,16 @@ def test_a_membership_that_waits_shows_nobody(one_portal):
     far = one_portal.add("far", home="other")
     join(one_portal, far, "default", proposed_at=one_portal.base.clock.now())
     assert on(browser, "everybody") == ["ada"]
+
+
+def test_the_home_administrator_sees_whom_only_the_home_organizations_policy_lets_recover(portal):
+    """Security rule 12: the case is flagged; the guest has an app, and the other organization takes codes alone."""
+    browser = administrator(portal)
+    guest = portal.add("guest", phone=PHONE)
+    decide(portal, proofs([Proof.RECOVERY_CODE], [Proof.SMS, Proof.EMAIL]), "other")
+    assert "guest" not in on(browser, "not-recoverable")
+    join(portal, guest, "other")
+    assert "guest" in on(browser, "not-recoverable")
+    assert "recovers by the policy of the home organization alone" in browser.get(f"{ADMIN}?list=not-recoverable").text
+    portal.add_codes(guest)
+    assert "guest" not in on(browser, "not-recoverable")

@@ -27,7 +27,7 @@ from app.records.organizations.model import (
     Role,
     Version,
 )
-from app.records.organizations.rules import strictest
+from app.records.organizations.rules import met, strictest
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person, Status
 from tests.hands import START, HandClock
@@ -147,12 +147,11 @@ def brute(database, person_id, drawn, after, countries):
     with database.read() as looking:
         joined = [one for one in organizations.memberships_of(looking, person_id) if one.proposed_at is None]
         joined.sort(key=lambda one: (not one.is_primary, one.organization.id))
-        old = organizations.policy_of_person(looking, person_id, now)
+        olds = organizations.policies_of_person(looking, person_id, now)
         each = [
             after if one.organization.id == OURS else organizations.policy_of(looking, one.organization.id, now)
             for one in joined
         ]
-        new = strictest(each)
         usable = people.usable_contacts(looking, person_id, now)
     facts = Facts(
         password=drawn["password"] is not None,
@@ -163,7 +162,13 @@ def brute(database, person_id, drawn, after, countries):
         email=any(one.channel is Channel.EMAIL for one in usable),
     )
     where = [country_of(one.address) for one in usable if one.channel is Channel.SMS]
-    sms = [rules.gets_sms(policy, where, countries) for policy in (old, new)]
+    sms = [rules.gets_sms(several[0], where, countries) for several in (olds, each)]
+    has = {Proof.APP: facts.app, Proof.RECOVERY_CODE: facts.code, Proof.EMAIL: facts.email}
+    had = [{proof for proof, there in {**has, Proof.SMS: one}.items() if there} for one in sms]
+    old, new = (
+        replace(strictest(several), recovery=met(several, having))
+        for several, having in zip((olds, each), had, strict=True)
+    )
     lost = rules.verdict(old, new, facts, sms_before=sms[0], sms_after=sms[1])
     owing = False
     if drawn["password"] is not None and not drawn["password"][1]:
@@ -219,8 +224,10 @@ def test_postgresql_finds_the_same(postgresql_database, several, before, after, 
     [
         replace(STANDARD, sms_countries=("AT",)),
         replace(STANDARD, recovery=RecoveryPolicy(first=(Proof.ACCESS_CODE,))),
+        replace(STANDARD, recovery=RecoveryPolicy(first=(Proof.RECOVERY_CODE,))),
+        replace(STANDARD, recovery=RecoveryPolicy(second=(Proof.EMAIL,))),
     ],
-    ids=["countries", "access codes alone"],
+    ids=["countries", "access codes alone", "codes alone", "e-mail alone"],
 )
 def test_no_guest_is_stranded_by_what_only_their_home_decides(sqlite_database, after, home, stranded):
     somebody = {

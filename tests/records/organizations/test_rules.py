@@ -24,8 +24,8 @@ from app.records.organizations.model import (
     SupportLine,
     SupportPolicy,
 )
-from app.records.organizations.rules import from_json, strands, strictest, to_json
-from tests.records.organizations.policies import password_policies, policies
+from app.records.organizations.rules import POSSESSABLE, from_json, met, strands, strictest, to_json
+from tests.records.organizations.policies import password_policies, policies, recoveries
 
 BOUNDED = [
     (part, one.name, one.metadata["least"], one.metadata["most"])
@@ -130,3 +130,39 @@ def test_where_the_policies_leave_no_way_to_recover_the_home_organizations_holds
     other = replace(home, recovery=RecoveryPolicy(first=(Proof.ACCESS_CODE,)))
     assert strands([alone, other])
     assert strictest([alone, other]).recovery.first == (Proof.APP,)
+
+
+# ---- what a recovery takes of somebody who has this and that (security rule 12)
+
+_possessions = st.sets(st.sampled_from(sorted(POSSESSABLE)))
+
+
+@given(recoveries, st.lists(recoveries, max_size=3), _possessions)
+def test_no_other_organization_strands_whoever_could_recover_by_their_home_alone(home, others, having):
+    several = [Policy(recovery=one) for one in (home, *others)]
+    found = met(several, having)
+    for step in ("first", "second"):
+        at_home, taken = set(getattr(home, step)), getattr(found, step)
+        assert bool(having & set(taken)) == bool(having & at_home)
+        common = at_home.intersection(*(getattr(one, step) for one in others))
+        if having & common:
+            assert set(taken) == common  # the strictest holds wherever it leaves a way
+        else:
+            assert set(taken) == at_home
+        assert list(taken) == [one for one in getattr(home, step) if one in taken]
+
+
+@given(recoveries, st.lists(recoveries, max_size=3), _possessions)
+def test_a_case_is_flagged_where_the_home_organization_takes_what_the_strictest_does_not(home, others, having):
+    several = [Policy(recovery=one) for one in (home, *others)]
+    found = met(several, having)
+    beyond = any(
+        not set(getattr(found, step)) <= set(getattr(one, step)) for one in others for step in ("first", "second")
+    )
+    assert strands(several, having) is beyond
+
+
+@given(recoveries, st.lists(recoveries, max_size=3))
+def test_whoever_has_everything_meets_the_strictest(home, others):
+    several = [Policy(recovery=one) for one in (home, *others)]
+    assert met(several, POSSESSABLE) == strictest(several).recovery
