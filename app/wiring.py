@@ -15,6 +15,7 @@ from app.factors.password.blocklist import Blocklist
 from app.factors.password.service import Passwords
 from app.factors.pin.service import Pins
 from app.factors.recovery_code.service import RecoveryCodes
+from app.factors.security_question.service import SecurityAnswers
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import Chance, SystemChance
 from app.foundation.clock import Clock, SystemClock
@@ -106,6 +107,7 @@ from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans
 from app.steps.presence import Presence
 from app.steps.saved_code import SavedCodes
+from app.steps.security_answer import SecurityAnswerMeans, SecurityAnswerStep
 from app.steps.staff import Staffing
 
 THREADS = 32  # request threads of a worker process
@@ -144,6 +146,7 @@ class Means:
     passwords: Passwords
     codes: RecoveryCodes
     access: AccessCodes
+    answers: SecurityAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ class Steps:
     staffing: Staffing
     changes: Changes
     saved_codes: SavedCodes
+    security_answers: SecurityAnswerStep
     code_sets: CodeSets
     lane_links: LaneLinks
     invitations: Invitations
@@ -246,6 +250,7 @@ def build_means(base: Foundation) -> Means:
         ),
         codes=RecoveryCodes(base.hasher, base.keyring, base.chance),
         access=AccessCodes(base.hasher, base.keyring, base.chance),
+        answers=SecurityAnswers(base.database, base.hasher, base.keyring),
     )
 
 
@@ -307,6 +312,16 @@ def build_steps(base: Foundation, means: Means) -> Steps:
     password = PasswordStep(
         database=base.database, passwords=means.passwords, tries=means.tries, claims=claims, clock=base.clock
     )
+    security_answers = SecurityAnswerStep(
+        SecurityAnswerMeans(
+            database=base.database,
+            answers=means.answers,
+            tries=means.tries,
+            claims=claims,
+            changes=changes,
+            clock=base.clock,
+        )
+    )
     handoffs = Handoffs(keyring=base.keyring, public_url=base.settings.public_url)
     return Steps(
         claims=claims,
@@ -363,6 +378,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             changes=changes,
             clock=base.clock,
         ),
+        security_answers=security_answers,
         code_sets=CodeSets(
             database=base.database,
             codes=means.codes,

@@ -27,6 +27,8 @@ class Code(StrEnum):
     WRONG_SAVED_CODE = "wrong_saved_code"
     SAVED_CODE_USED = "saved_code_used"
     WRONG_ACTIVATION_CODE = "wrong_activation_code"
+    WRONG_ANSWER = "wrong_answer"
+    ANSWER_GIVEN_AWAY = "answer_given_away"
     WRONG_PIN = "wrong_pin"
     PIN_EXPIRED = "pin_expired"
     PIN_SPENT = "pin_spent"

@@ -65,4 +65,6 @@ def kind_of(template: str) -> Kind:
         return Kind.CONTACT
     if words & {"code", "codes"}:
         return Kind.RECOVERY_CODES
+    if "question" in words:
+        return Kind.SECURITY_ANSWER
     return Kind.PASSWORD if "password" in words else Kind.APP

@@ -42,6 +42,17 @@ def upgrade() -> None:
         batch_op.create_index('ix_api_tokens_expires_at', ['expires_at'], unique=False)
         batch_op.create_index('ix_api_tokens_person_id', ['person_id'], unique=False)
 
+    op.create_table('security_answers',
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('question', sa.String(length=200), nullable=False),
+    sa.Column('own', sa.Boolean(), nullable=False),
+    sa.Column('hash', sa.Text(), nullable=False),
+    sa.Column('pepper', sa.String(length=32), nullable=False),
+    sa.Column('set_at', sa.BigInteger(), nullable=False),
+    sa.Column('usable_from', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_security_answers_person_id_people')),
+    sa.PrimaryKeyConstraint('person_id', name=op.f('pk_security_answers'))
+    )
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.create_index('ix_people_walk', ['canonical_id'], unique=False, postgresql_ops={'canonical_id': 'COLLATE "C"'}, sqlite_where=sa.text('canonical_id IS NULL'))
 

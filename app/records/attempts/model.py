@@ -10,6 +10,7 @@ class Factor(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a name, not a secret
     APP = "app"
     PIN = "pin"
+    ANSWER = "answer"
     SEND = "send"
 
 

@@ -8,9 +8,15 @@ from app.records.attempts.model import FOREVER, Door, Factor, History, Lockout, 
 
 DAY = 86_400
 HARD_CAP = 100  # consecutive failures an authenticator survives (NIST SP 800-63B-4 sec. 3.2.2)
+_HARD_CAPS = {Factor.ANSWER: 20}  # an answer is guessed more easily: what it survives is less
 STRANGERS_CAP = 50  # of these, what browsers that we do not know may spend, over all doors
 # a door's part of it; a password is tried at one door alone
-_STRANGERS_AT: dict[Factor, int] = {Factor.PASSWORD: STRANGERS_CAP, Factor.APP: 25, Factor.PIN: 25}
+_STRANGERS_AT: dict[Factor, int] = {
+    Factor.PASSWORD: STRANGERS_CAP,
+    Factor.APP: 25,
+    Factor.PIN: 25,
+    Factor.ANSWER: 10,
+}
 FREE = 5  # failures before the first wait
 APP_WINDOW_CODES = 3  # codes acceptable at once for one app
 _FORGIVEN = "forgiven"
@@ -21,9 +27,10 @@ _DOORS: dict[Factor, dict[Door, int]] = {
     Factor.PASSWORD: {},
     Factor.APP: {Door.SIGN_IN: 8, Door.RECOVERY: 6, Door.LANE: 6},
     Factor.PIN: {Door.SIGN_IN: 10, Door.RECOVERY: 15, Door.LANE: 15},
+    Factor.ANSWER: dict.fromkeys(Door, 5),
     Factor.SEND: {Door.SIGN_IN: 7, Door.RECOVERY: 10, Door.LANE: 10},
 }
-_ALL_DOORS: dict[Factor, int] = {Factor.APP: 20, Factor.PIN: 15, Factor.SEND: 10}
+_ALL_DOORS: dict[Factor, int] = {Factor.APP: 20, Factor.PIN: 15, Factor.ANSWER: 5, Factor.SEND: 10}
 
 # short windows: at most so many in so many seconds
 _BURST: dict[Factor, tuple[int, int]] = {Factor.SEND: (3, 900)}
@@ -59,7 +66,7 @@ def spend(
     everywhere = sorted(at for times in days.values() for at in times)
     run, blocked_until = history.runs.get(door.value, (0, 0))
     waits = [blocked_until - now]
-    closed = history.consecutive >= HARD_CAP or _closed_at(history, factor, door)
+    closed = _dead(history, factor) or _closed_at(history, factor, door)
     if closed and factor is not Factor.SEND:
         waits.append(DAY)
     door_cap = _DOORS[factor].get(door)
@@ -103,6 +110,11 @@ def spend(
         locked_until=until if begins else 0,
         lock_is_news=begins and lockout is not None and (not lockout.each or failures == lockout.after),
     )
+
+
+def _dead(history: History, factor: Factor) -> bool:
+    """Whether it failed so often in a row that it has to be bound again."""
+    return history.consecutive >= _HARD_CAPS.get(factor, HARD_CAP)
 
 
 def _closed_at(history: History, factor: Factor, door: Door) -> bool:
@@ -177,7 +189,7 @@ def standing(history: History, factor: Factor, now: int) -> Standing:
         consecutive=history.consecutive,
         blocked_until=now + wait if wait > 0 else 0,
         closed_to_strangers=any(_closed_at(history, factor, door) for door in Door),
-        disabled=history.consecutive >= HARD_CAP,
+        disabled=_dead(history, factor),
         locked_until=max((until for _, until in history.locks.values() if until > now), default=0),
     )
 

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     APP = "app"
     CONTACT = "contact"
     RECOVERY_CODES = "recovery_codes"
+    SECURITY_ANSWER = "security_answer"
     ACCOUNT = "account"  # frozen, or no longer frozen
 
 

@@ -17,7 +17,9 @@ SMS = "sms"
 EMAIL = "email"
 RECOVERY_CODE = "recovery_code"
 NEW_CODE = "new_recovery_code"  # of a set that still waits: it signs in and frees nothing (security rule 6)
-# what NIST SP 800-63B-4 takes for an authenticator beside the password; a mailed PIN is none (sec. 3.1.3.1)
+SECURITY_ANSWER = "security_answer"
+# what NIST SP 800-63B-4 takes for an authenticator beside the password; a mailed PIN is none (sec. 3.1.3.1), and
+# neither is the answer to a question (sec. 3.1.1)
 STRONG = frozenset({APP, NEW_APP, SMS, RECOVERY_CODE, NEW_CODE})
 FREEING = STRONG - {NEW_CODE}  # by which factors and contacts may change
 SETTLED = FREEING - {NEW_APP}

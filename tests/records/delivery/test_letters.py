@@ -35,6 +35,7 @@ NOTICES = (
     "notice_code_used",
     "notice_access_code_used",
     "notice_codes_made",
+    "notice_question_set",
     "notice_app_added",
     "notice_app_removed",
     "notice_app_disabled",
@@ -47,7 +48,7 @@ NOTICES = (
 CHANGES = tuple(
     name
     for name in NOTICES
-    if name.startswith(("notice_app", "notice_code", "notice_contact"))
+    if name.startswith(("notice_app", "notice_code", "notice_contact", "notice_question"))
     or name in {"notice_password_changed", "notice_unfrozen", "notice_rolled_back"}
 )
 UNDO = f"https://keyturn.example.org/undo/{'x' * 43}"
