@@ -68,6 +68,8 @@ from app.journeys.recovery_codes import views as recovery_codes_views
 from app.journeys.recovery_codes.service import OwnCodes
 from app.journeys.rehearsal import views as rehearsal_views
 from app.journeys.rehearsal.service import Rehearsal, RehearsalMeans
+from app.journeys.security_question import views as security_question_views
+from app.journeys.security_question.service import OwnQuestion
 from app.journeys.signin import views as signin_views
 from app.journeys.signin.service import SignIn, SignInMeans, StepUp
 from app.journeys.soap import views as soap_views
@@ -334,6 +336,7 @@ def build_steps(base: Foundation, means: Means) -> Steps:
                 password=password,
                 tries=means.tries,
                 limits=means.limits,
+                security_answers=security_answers,
                 handoffs=handoffs,
                 chance=base.chance,
                 clock=base.clock,
@@ -450,6 +453,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
         app_codes=steps.app_codes,
         codes=means.codes,
         saved_codes=steps.saved_codes,
+        security_answers=steps.security_answers,
         pins=steps.pins,
         new_password=steps.new_password,
         presence=steps.presence,
@@ -481,6 +485,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             limits=means.limits,
             apps=means.apps,
             codes=means.codes,
+            answers=means.answers,
             passwords=means.passwords,
             outbox=means.outbox,
             links=means.undo,
@@ -516,6 +521,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             password=steps.password,
             new_password=steps.new_password,
             presence=steps.presence,
+            security_answers=steps.security_answers,
             saved_codes=_saved_codes_of(means.codes),
         )
     )
@@ -558,6 +564,14 @@ def build_web(base: Foundation, means: Means) -> Flask:
         database=base.database, code_sets=steps.code_sets, limits=means.limits, presence=steps.presence
     )
     app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
+    own_question = OwnQuestion(
+        database=base.database,
+        security_answers=steps.security_answers,
+        tries=means.tries,
+        limits=means.limits,
+        presence=steps.presence,
+    )
+    app.register_blueprint(security_question_views.blueprint(own_question, steps.presence))
     app.register_blueprint(_enrollment(base, means, steps))
     contacts = Contacts(
         ContactMeans(

@@ -21,6 +21,7 @@ from app.records.cases import rules
 from app.records.cases import store as cases
 from app.records.cases.model import Action, Kind, RequestState
 from app.records.cases.model import Request as SupportRequest
+from app.records.organizations.model import PRESETS, Profile
 from app.records.people import store as people
 from app.wiring import build_approval_means, build_steps
 from tests.hands import HandClock, SeededChance
@@ -81,6 +82,17 @@ DOORS = (
     _door("/sign-in/pin", "GET POST", Guard.STEP, "pin", stand="sign-in/pin"),
     _door("/sign-in/pin/status", "GET", Guard.STEP, stand="sign-in/pin"),
     _door("/sign-in/new-password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="sign-in/new"),
+    _door("/sign-in/security-answer", "GET POST", Guard.STEP, "answer"),
+    _door(
+        "/sign-in/security-question",
+        "GET POST",
+        Guard.STEP,
+        "question",
+        "own_question",
+        "answer",
+        stand="sign-in/question",
+    ),
+    _door("/authenticators/security-question", "GET POST", Guard.SESSION, "question", "own_question", "answer"),
     _door("/sign-out", "GET POST", Guard.PUBLIC),
     _door("/authenticators", "GET", Guard.SESSION, stand="session/home"),
     _door("/rehearsal", "GET POST", Guard.SESSION),
@@ -374,6 +386,8 @@ def stand_at(
             portal.deliver()
             assert browser.post("/step-up/alternative", channel="sms").status_code == 303
             browser.get("/step-up/pin")
+    elif step == "sign-in/question":
+        _question_to(portal, browser)
     elif name == "sign-in":
         browser.get("/sign-in")
         browser.post("/sign-in", user_id=user_id)
@@ -401,6 +415,16 @@ def stand_at(
             new = f"a fine new passphrase {portal.base.chance.name()}"
             assert browser.post("/recovery/password", new_password=new, confirm_password=new).status_code == 303
     return browser
+
+
+def _question_to(portal: Portal, browser: Browser) -> None:
+    """Sign in as somebody of one's own who owes a security question."""
+    user_id = f"classic-{portal.base.chance.name()[:8]}"
+    phone = f"+49172{int(portal.base.chance.name()[:6], 16):08d}"
+    portal.add(user_id, phone=phone, app=False, home="Classic")
+    portal.decide(PRESETS[Profile.CLASSIC], "Classic")
+    assert browser.sign_in_by_pin(portal, user_id, phone).location == "/sign-in/security-question"
+    browser.get("/sign-in/security-question")
 
 
 _STOPS = ("password", "contacts", "app", "codes", "shown", "done")

@@ -3,7 +3,7 @@
 Whatever the faces of it are, SOAP or JSON, they say what this says (product.md section 4).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from app.factors.password.model import Owed
@@ -28,6 +28,7 @@ from app.records.sessions.model import TOKEN_LIFE, ApiToken
 from app.steps.claim import own_record, spelled
 from app.steps.handoff import Handoffs, Stop
 from app.steps.password import PasswordStep
+from app.steps.security_answer import SecurityAnswerStep
 
 PURPOSE = "authenticate_user"
 
@@ -40,6 +41,7 @@ class Cause(StrEnum):
     INACTIVE = "inactive"
     EXPIRED = "expired"
     CHANGE_REQUIRED = "change_required"
+    QUESTION_REQUIRED = "question_required"
 
 
 SENTENCES = {
@@ -48,6 +50,7 @@ SENTENCES = {
     Cause.INACTIVE: "The account is inactive.",
     Cause.EXPIRED: "The password has expired. It has to be changed in the web portal.",
     Cause.CHANGE_REQUIRED: "The password has to be changed in the web portal before it is used anywhere else.",
+    Cause.QUESTION_REQUIRED: "A security question has to be set in the web portal before anything else.",
 }
 """What programs read. In English, because programs compare it and operators search logs for it."""
 
@@ -102,6 +105,7 @@ class CredentialsMeans:
     password: PasswordStep
     tries: Tries
     limits: AddressLimits
+    security_answers: SecurityAnswerStep
     handoffs: Handoffs
     chance: Chance
     clock: Clock
@@ -179,6 +183,12 @@ class Credentials:
             return self._refuse(transaction, visit, flow, now, Cause.EXPIRED, Urls(expired_password=expired))
         if owed is not None or len(password) < SOLE_FACTOR:
             return self._refuse(transaction, visit, flow, now, Cause.CHANGE_REQUIRED, urls)
+        if means.security_answers.applies(transaction, person, policy):
+            question = means.handoffs.url(person.user_id, Stop.SECURITY_QUESTION, now)
+            if means.security_answers.owed(transaction, person, policy):
+                refusal = Urls(update_security_question=question)
+                return self._refuse(transaction, visit, flow, now, Cause.QUESTION_REQUIRED, refusal)
+            urls = replace(urls, update_security_question=question)
         token = means.chance.token()
         sessions.add_token(transaction, ApiToken(fingerprint(token), person.id, person.stamp, now, now + TOKEN_LIFE))
         details: dict[str, object] = {"client": client} if client else {}

@@ -26,6 +26,7 @@ from app.records.sessions.model import SECURITY_ANSWER
 from app.steps.change import Changes
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
+from app.steps.presence import HELD_BACK
 
 TEMPORARY = "temporary"  # the note of a flow whose password came from a reset link
 _NOTICE = "notice_question_set"
@@ -70,9 +71,19 @@ class SecurityAnswerStep:
         return self._means.answers.find(transaction, person.id)
 
     def usable(self, transaction: Transaction, person: Person, now: int) -> Answered | None:
-        """The answer that may stand beside a temporary password now."""
+        """The answer that may stand beside a temporary password now: not within a day of a recovery (security rule 6).
+
+        Whether somebody may have a reset link goes by this as well.
+        """
         found = self.standing(transaction, person)
-        return found if found is not None and found.usable(now) else None
+        recovered = person.recovered_at is not None and now < person.recovered_at + HELD_BACK
+        return found if found is not None and found.usable(now) and not recovered else None
+
+    def offered(self, transaction: Transaction, person: Person | None, flow: Flow, now: int) -> Answered | None:
+        """The answer that a flow may ask for; None where its password did not come of a reset link."""
+        if person is None or flow.notes.get(TEMPORARY) is not True:
+            return None
+        return self.usable(transaction, person, now)
 
     # ---- setting one
 
@@ -131,7 +142,7 @@ class SecurityAnswerStep:
         now = means.clock.now()
         with means.database.read() as looking:
             person = means.claims.person(looking, flow)
-            record = self._good(looking, flow, person, now)
+            record = self.offered(looking, person, flow, now)
             door = door_of(looking, visit, flow, Door.SIGN_IN, now)
         with means.claims.noting(visit, flow, Factor.ANSWER, now):
             spent = means.tries.spend(subject_of(flow), Factor.ANSWER, door)
@@ -143,7 +154,7 @@ class SecurityAnswerStep:
             raise
         with means.database.begin() as transaction:
             # an app, another answer or an undo may have come while it was hashed
-            right = right and record is not None and record == self._good(transaction, flow, person, now)
+            right = right and record is not None and record == self.offered(transaction, person, flow, now)
             event = Event.ANSWER_OK if right else Event.ANSWER_FAIL
             reason = "" if right else "wrong"
             audit.add_if_known(transaction, own_record(event, flow, visit, now, right=right, reason=reason))
@@ -157,8 +168,3 @@ class SecurityAnswerStep:
             raise Wrong(Code.WRONG_ANSWER, field="answer")
         means.answers.strengthen(record, answer)
         return result, proof
-
-    def _good(self, transaction: Transaction, flow: Flow, person: Person | None, now: int) -> Answered | None:
-        if person is None or flow.notes.get(TEMPORARY) is not True:
-            return None
-        return self.usable(transaction, person, now)

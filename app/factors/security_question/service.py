@@ -40,7 +40,8 @@ class SecurityAnswers:
         except rules.Unfit as unfit:
             found.append(_wrong(unfit))
         if found:
-            raise Wrong(found[0].code, field=found[0].field, also=tuple(found[1:]))
+            first, *others = found
+            raise Wrong(first.code, field=first.field, details=first.details, also=tuple(others))
         key = self._keyring.active
         return NewAnswer(kept, own, self._hasher.hash(self._peppered(person_id, wanted, key)), key)
 

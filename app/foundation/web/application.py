@@ -18,6 +18,7 @@ from flask import (
     abort,
     current_app,
     g,
+    get_template_attribute,
     jsonify,
     make_response,
     redirect,
@@ -164,6 +165,11 @@ def show(
     if refusal is None:
         return render(template, {"errors": {}, **context})
     return refuse_with(template, refusal, context)
+
+
+def question_words(key: str) -> str:
+    """A security question of the list in the words of the page's language; empty where it is none of them."""
+    return str(get_template_attribute("_security_question.html", "listed")(key)).strip()
 
 
 def as_file(text: str, name: str) -> Response:
@@ -458,6 +464,7 @@ __all__ = [
     "go_on",
     "go_to",
     "is_this_machine",
+    "question_words",
     "refuse_with",
     "remember",
     "render",

@@ -3,6 +3,8 @@
 from flask_wtf import FlaskForm
 from wtforms import StringField
 
+_SHOWN = 1_000  # characters of what was typed
+
 
 class Form(FlaskForm):
     """A posted form. Its ``<input>`` elements are written in the templates; here stands the shape alone."""
@@ -50,6 +52,32 @@ class NewPasswordForm(Form):
 
     new_password = StringField()
     confirm_password = StringField()
+
+
+class AnswerForm(Form):
+    """Field ``answer``. Never stripped, never cut."""
+
+    answer = StringField()
+
+
+class QuestionForm(Form):
+    """Fields ``question``, ``own_question`` and ``answer``.
+
+    ``question`` is a key of the list, ``own`` where the text stands in ``own_question``, or that text itself.
+    """
+
+    question = StringField()
+    own_question = StringField()
+    answer = StringField()
+
+    def chosen(self) -> str:
+        """The key, or the person's own text."""
+        question = self.text("question")
+        return self.text("own_question") if question in {"", "own"} else question
+
+    def typed(self) -> dict[str, str]:
+        """What a page shows again: never the answer."""
+        return {name: self.text(name)[:_SHOWN] for name in ("question", "own_question")}
 
 
 class EverywhereForm(Form):

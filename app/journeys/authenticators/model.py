@@ -30,7 +30,7 @@ class SavedCodes:
 class Row:
     """One authenticator. ``state`` is one of product.md's: active, pending, disabled, locked, expired, none."""
 
-    kind: str  # password, app, sms, email, recovery_codes
+    kind: str  # password, app, sms, email, recovery_codes, security_question
     state: str
     label: str = ""
     bound: Moment | None = None
@@ -52,6 +52,7 @@ class Overview:
     level: int
     readiness: Readiness
     held_back: Moment | None = None  # until when nothing but the password changes (security rule 6)
+    answered: bool = False  # signed in by the answer to a security question
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class SignedIn:
     last_used: Moment
     this: bool
     level: int
+    answered: bool = False  # by the answer to a security question
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,16 +49,18 @@ from app.steps.new_password import MOST_CANDIDATES, NewPassword
 from app.steps.password import PasswordStep
 from app.steps.presence import HELD_BACK, Presence, Present
 from app.steps.readiness import Facts, facts, readiness
+from app.steps.security_answer import SecurityAnswerStep
 
 HOME = "/authenticators"
 CHANGE_PASSWORD = "change_password"  # noqa: S105 - the purpose of a proof
 PAGE = 50  # events on one page of the history
 _LOOKED_THROUGH = 200  # newest proofs in which the last use of a factor is looked for
 _MOST_KNOWN = 50  # known browsers that the list shows
+_QUESTION_PAGE = f"{HOME}/security-question"
 _SHORT = 16  # hexadecimal digits that name a known browser among a person's own
 _THINGS = {"app": "app", "recovery_codes": "recovery_codes", "sms": "phone", "email": "email"}  # by the kind of a row
 # of an event's details what its sentence needs; the rest is for support
-_TOLD = ("journey", "channel", "level", "factor", "sessions", "organization", "action", "why")
+_TOLD = ("journey", "channel", "level", "proofs", "factor", "sessions", "organization", "action", "why")
 
 SavedCodesOf = Callable[[Transaction, int], SavedCodes | None]
 
@@ -76,6 +78,7 @@ class AuthenticatorsMeans:
     password: PasswordStep
     new_password: NewPassword
     presence: Presence
+    security_answers: SecurityAnswerStep
     saved_codes: SavedCodesOf | None = None
 
 
@@ -102,6 +105,7 @@ class Authenticators:
                 *(_app(app, now) for app in bound),
                 *_contacts(contacts, used, now),
                 *self._codes_row(codes, now),
+                *self._question_row(looking, present),
             )
         held_until = (person.recovered_at or 0) + HELD_BACK
         today = _today(bound, contacts, codes, now, policies)
@@ -109,6 +113,7 @@ class Authenticators:
             tuple(replace(row, barred=_THINGS.get(row.kind, "") in today.barred) for row in rows),
             present.session.level,
             readiness(today),
+            answered=present.session.answered,
             held_back=moment(held_until, now) if held_until > now else None,
         )
 
@@ -150,6 +155,25 @@ class Authenticators:
                 usable_from=_moment(codes.usable_from, now) if waits else None,
                 left=codes.left,
                 actions=actions,
+            ),
+        )
+
+    def _question_row(self, looking: Transaction, present: Present) -> tuple[Row, ...]:
+        """The security question, of people to whom it is something."""
+        now, step = present.now, self._means.security_answers
+        if not step.applies(looking, present.person, present.policy):
+            return ()
+        found = step.standing(looking, present.person, present.policy)
+        if found is None:
+            return (Row("security_question", "none", actions=(Action("set_security_question", _QUESTION_PAGE),)),)
+        waits = not found.usable(now)
+        return (
+            Row(
+                "security_question",
+                "pending" if waits else "active",
+                bound=_moment(found.set_at, now),
+                usable_from=_moment(found.usable_from, now) if waits else None,
+                actions=(Action("security_question", _QUESTION_PAGE),),
             ),
         )
 
@@ -310,6 +334,7 @@ class OwnSessions:
                     moment(one.seen_at, now),
                     one.id == present.session.id,
                     one.level,
+                    answered=one.answered,
                 )
                 for one in living
             ),

@@ -1,9 +1,11 @@
 """The states of a sign-in and the page that is due in each.
 
     password → verify ⇄ pin → done
-                  └─────┴──→ new_password → done, where a change is owed
+                  ├─────┴──→ new_password → done, where a change is owed
+                  └─────┴──→ (new_password →) question → done, where a security question is owed
 
-In ``verify`` and ``pin`` the code of an app and a saved code are good as well: the ways stand side by side.
+In ``verify`` and ``pin`` the code of an app and a saved code are good as well, and where the password came of a reset
+link the answer to a security question: the ways stand side by side.
 """
 
 from enum import StrEnum
@@ -20,6 +22,7 @@ class State(StrEnum):
     VERIFY = "verify"
     PIN = "pin"
     NEW_PASSWORD = "new_password"  # noqa: S105
+    QUESTION = "question"
     DONE = "done"
 
 
@@ -31,9 +34,10 @@ COURSE = Course(
         State.VERIFY: "/sign-in/verify",
         State.PIN: "/sign-in/pin",
         State.NEW_PASSWORD: "/sign-in/new-password",
+        State.QUESTION: "/sign-in/security-question",
         State.DONE: "/authenticators",
     },
-    needed={State.VERIFY: (PASSWORD,), State.PIN: (PASSWORD,), State.NEW_PASSWORD: (PASSWORD,)},
+    needed=dict.fromkeys((State.VERIFY, State.PIN, State.NEW_PASSWORD, State.QUESTION), (PASSWORD,)),
     ends=frozenset({State.DONE}),
 )
 

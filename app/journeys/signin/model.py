@@ -15,6 +15,7 @@ class VerifyPage:
     ways: tuple[Way, ...]
     has_codes: bool
     just_recovered: bool  # for a day messages do not suffice (security rule 6)
+    has_answer: bool = False  # to a security question, which stands beside a temporary password alone
     by_new_app: bool = False  # the fresh proof was by an app that cannot change older factors yet
 
 
@@ -29,10 +30,20 @@ class NewPasswordPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPage:
+    """A person's security question: the key of one of the list, or their own text."""
+
+    user_id: str
+    question: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """How a second proof ended: signed in with these cookies, or a new password is owed first."""
+    """How a second proof ended: signed in with these cookies, or something is owed first, on the page ``due``."""
 
     cookie: str  # the flow's next
+    due: str = ""
     session: str = ""
     known_browser: str = ""
 

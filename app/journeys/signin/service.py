@@ -14,7 +14,7 @@ from app.foundation.refusals import Code, OutOfOrder, Wrong
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.journeys.signin.flow import COURSE, PASSWORD, STEP_UP, State
-from app.journeys.signin.model import Ended, NewPasswordPage, VerifyPage
+from app.journeys.signin.model import AnswerPage, Ended, NewPasswordPage, VerifyPage
 from app.records.attempts.model import Door
 from app.records.attempts.service import AddressLimits
 from app.records.flows.model import Flow, Held, Proof
@@ -31,6 +31,7 @@ from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
 from app.steps.presence import HELD_BACK, Entered, Presence, Present
 from app.steps.saved_code import SavedCodes
+from app.steps.security_answer import SecurityAnswerStep
 
 # moves a flow on by a step, or returns None where somebody was faster
 _Advance = Callable[[Callable[[Held], tuple[str, Held] | None]], tuple[str, Held] | None]
@@ -51,6 +52,7 @@ class SignInMeans:
     app_codes: AppCodes
     codes: RecoveryCodes
     saved_codes: SavedCodes
+    security_answers: SecurityAnswerStep
     pins: PinMeans
     new_password: NewPassword
     presence: Presence
@@ -73,6 +75,7 @@ class SignIn:
         self._app_codes = means.app_codes
         self._codes = means.codes
         self._saved_codes = means.saved_codes
+        self._answers = means.security_answers
         self._new_password = means.new_password
         self._presence = means.presence
         self._helpdesks = means.helpdesks
@@ -127,12 +130,14 @@ class SignIn:
             contacts = self._contacts(looking, person, flow, now)
             has_app = bool(self._apps.usable(looking, person.id, now, waiting=True))
             has_codes = self._codes.any_left(looking, person.id, Use.SIGN_IN, now)
+            answer = self._answers.offered(looking, person, flow, now)
         return VerifyPage(
             flow.user_id,
             has_app=has_app,
             ways=_ways(contacts),
             has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
+            has_answer=answer is not None,
         )
 
     def prove_app(self, visit: Visit, cookie: str | None, typed: str) -> Ended:
@@ -141,7 +146,7 @@ class SignIn:
         self._limits.attempt(visit)
         held = self._verifying(cookie)
 
-        def then(transaction: Transaction, person: Person, now: int, factor: str) -> tuple[Entered | None, Proof]:
+        def then(transaction: Transaction, person: Person, now: int, factor: str) -> tuple[Entered | State, Proof]:
             proof = Proof(factor, now)
             return self._enter(transaction, visit, person, held.flow, proof), proof
 
@@ -168,6 +173,32 @@ class SignIn:
             ),
         )
         return self._end(visit, Proof(proof.factor, proof.at), entered, lambda step: step(held))
+
+    def answer_page(self, cookie: str | None) -> AnswerPage:
+        """The security question, where its answer may be the second proof. Raises OutOfOrder."""
+        return self._asked(self._verifying(cookie))
+
+    def _asked(self, held: Held) -> AnswerPage:
+        with self._database.read() as looking:
+            person = self._claims.required(looking, held.flow, COURSE)
+            answer = self._answers.offered(looking, person, held.flow, self._clock.now())
+        if answer is None:
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(held.flow.state))
+        return AnswerPage(held.flow.user_id, answer.question, answer.own)
+
+    def prove_answer(self, visit: Visit, cookie: str | None, typed: str) -> Ended:
+        """Judge the answer to a security question, beside a temporary password; if right, a new one is owed."""
+        held = self._verifying(cookie)
+        self._asked(held)
+        answer = self._answers.shape(typed)
+        self._limits.attempt(visit)
+        entered, proof = self._answers.prove(
+            visit,
+            held.flow,
+            answer,
+            lambda transaction, person, proof: self._enter(transaction, visit, person, held.flow, proof),
+        )
+        return self._end(visit, proof, entered, lambda step: step(held))
 
     def _contacts(self, transaction: Transaction, person: Person, _flow: Flow, now: int) -> tuple[Contact, ...]:
         """Where a PIN may go at sign-in: nowhere for a day after a recovery (security rule 6)."""
@@ -200,7 +231,7 @@ class SignIn:
         digits = self._pins.shape(typed)
         self._limits.attempt(visit)
 
-        def then(transaction: Transaction, person: Person, pin: Pin, held: Held) -> Entered | None:
+        def then(transaction: Transaction, person: Person, pin: Pin, held: Held) -> Entered | State:
             proof = Proof(pin.channel, self._clock.now())
             return self._enter(transaction, visit, person, held.flow, proof)
 
@@ -210,30 +241,37 @@ class SignIn:
 
     def _enter(
         self, transaction: Transaction, visit: Visit, person: Person, flow: Flow, proof: Proof
-    ) -> Entered | None:
-        """A session with the proof that earned it; None where a new password is owed first."""
+    ) -> Entered | State:
+        """A session with the proof that earned it, or the step that is owed first."""
         record = self._passwords.find(transaction, person.id)
         if record is None or record.change_owed or flow.notes.get("owed"):
-            return None
+            return State.NEW_PASSWORD
+        if self._answers.owed(transaction, person):
+            return State.QUESTION
         return self._presence.enter(transaction, visit, person, _proofs(flow, proof), journey=named(flow))
 
-    def _end(self, visit: Visit, proof: Proof, entered: Entered | None, advance: _Advance) -> Ended:
-        """Move the flow on by ``advance``. One flow signs in once: the session of a second press goes again."""
-        state = State.DONE if entered else State.NEW_PASSWORD
+    def _end(
+        self, visit: Visit, proof: Proof | None, entered: Entered | State, advance: _Advance, stamp: str | None = None
+    ) -> Ended:
+        """Move the flow on by ``advance``. One flow signs in once: the session of a second press goes again.
+
+        ``stamp`` is the person's where it changed in this step.
+        """
+        state = entered if isinstance(entered, State) else State.DONE
 
         def step(latest: Held) -> tuple[str, Held] | None:
-            return self._flows.advance(latest, state=state, proof=proof, pin=None, candidates=0)
+            return self._flows.advance(latest, state=state, proof=proof, stamp=stamp, pin=None, candidates=0)
 
         advanced = None
         try:
             advanced = advance(step)
         finally:
-            if advanced is None and entered is not None:
+            if advanced is None and isinstance(entered, Entered):
                 self._presence.leave(entered.cookie, visit)
         if advanced is None:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(state))
-        if entered is None:
-            return Ended(advanced[0])
+        if isinstance(entered, State):
+            return Ended(advanced[0], due=COURSE.page_of(entered))
         return Ended(advanced[0], session=entered.cookie, known_browser=entered.known_browser)
 
     # ---- a new password, where one is owed
@@ -248,7 +286,7 @@ class SignIn:
         return NewPasswordPage(flow.user_id, printed.rules, printed.attribute, expired=owed is Owed.EXPIRED)
 
     def set_new_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> Ended:
-        """Set the password that is owed; the person is signed in by it."""
+        """Set the password that is owed; the person is signed in by it, or owes a security question as well."""
         self._limits.attempt(visit)
         held = self._new_password.count(lambda: self._flows.at(cookie, COURSE, State.NEW_PASSWORD), COURSE)
         flow = held.flow
@@ -269,8 +307,41 @@ class SignIn:
                 now=now,
             )
             renewed = replace(person, stamp=changed.stamp)
-            entered = self._presence.enter(transaction, visit, renewed, _proofs(flow), journey=named(flow))
-        return self._end(visit, Proof(PASSWORD, now), entered, lambda step: self._flows.retry(held, step))
+            entered: Entered | State = State.QUESTION
+            if not self._answers.owed(transaction, renewed):
+                entered = self._presence.enter(transaction, visit, renewed, _proofs(flow), journey=named(flow))
+        proof = Proof(PASSWORD, now)
+        return self._end(visit, proof, entered, lambda step: self._flows.retry(held, step), changed.stamp)
+
+    # ---- a security question, where one is owed
+
+    def question_page(self, cookie: str | None) -> str:
+        """The User ID, where a question has to be set. Raises OutOfOrder."""
+        flow = self._flows.at(cookie, COURSE, State.QUESTION).flow
+        with self._database.read() as looking:
+            self._owing(looking, flow)
+        return flow.user_id
+
+    def set_question(self, visit: Visit, cookie: str | None, *, question: str, asked: str, answer: str) -> Ended:
+        """Set the question that is owed; the person is signed in by it. ``asked`` are its words."""
+        self._limits.attempt(visit)
+        held = self._flows.at(cookie, COURSE, State.QUESTION)
+        flow = held.flow
+        with self._database.read() as looking:
+            person = self._owing(looking, flow)
+        new = self._answers.prepare(person, question=question, asked=asked, answer=answer)
+        with self._database.begin() as transaction:
+            if not self._answers.set_first(transaction, visit, person, new, flow):
+                raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.start)
+            entered = self._presence.enter(transaction, visit, person, _proofs(flow), journey=named(flow))
+        return self._end(visit, None, entered, lambda step: self._flows.retry(held, step))
+
+    def _owing(self, looking: Transaction, flow: Flow) -> Person:
+        """Who owes a question. Where it was set elsewhere meanwhile, a sign-in begins anew."""
+        person = self._claims.required(looking, flow, COURSE)
+        if not self._answers.owed(looking, person):
+            raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.start)
+        return person
 
 
 class StepUp:
@@ -408,4 +479,5 @@ def _just_recovered(person: Person, now: int) -> bool:
 
 def _proofs(flow: Flow, proof: Proof | None = None) -> tuple[SessionProof, ...]:
     every = flow.proofs if proof is None else (*flow.proofs, proof)
-    return tuple(SessionProof(one.factor, one.at) for one in every)
+    # of a password that was set in the flow the later proof
+    return tuple(SessionProof(one.factor, one.at) for one in {one.factor: one for one in every}.values())

@@ -3,10 +3,20 @@
 from flask import Blueprint, Response, jsonify
 
 from app.factors.pin.model import PinPage
+from app.factors.security_question.model import Question
 from app.foundation.refusals import OutOfOrder, Refusal, Throttled, Wrong
-from app.foundation.web.application import go_on, go_to, show, visit
+from app.foundation.web.application import go_on, go_to, question_words, show, visit
 from app.foundation.web.browser import KNOWN, NEXT, SESSION, SIGN_IN, TASK, clear_cookie, read_cookie, write_cookie
-from app.foundation.web.shape import ChannelForm, CodeForm, NewPasswordForm, PasswordForm, PinForm, UserIdForm
+from app.foundation.web.shape import (
+    AnswerForm,
+    ChannelForm,
+    CodeForm,
+    NewPasswordForm,
+    PasswordForm,
+    PinForm,
+    QuestionForm,
+    UserIdForm,
+)
 from app.journeys.signin.flow import COURSE, STEP_UP, State
 from app.journeys.signin.model import Ended
 from app.journeys.signin.service import SignIn, StepUp
@@ -118,6 +128,22 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         except (Wrong, Throttled) as refusal:
             return _code_page(refusal)
 
+    @doors.get("/sign-in/security-answer")
+    def answer_page() -> Response:
+        return _answer_page()
+
+    def _answer_page(refusal: Refusal | None = None) -> Response:
+        page = sign_in.answer_page(read_cookie(SIGN_IN))
+        return show("signin/answer.html", {"page": page, "user_id": page.user_id}, refusal, support=_support())
+
+    @doors.post("/sign-in/security-answer")
+    def prove_answer() -> Response:
+        form = AnswerForm()
+        try:
+            return _ended(sign_in.prove_answer(visit(), read_cookie(SIGN_IN), form.text("answer")))
+        except (Wrong, Throttled) as refusal:
+            return _answer_page(refusal)
+
     @doors.get("/sign-in/alternative")
     def alternative_page() -> Response:
         # the ways stand on one page; a visitor who types this address is taken there
@@ -181,6 +207,28 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         except (Wrong, Throttled) as refusal:
             return _new_password_page(refusal)
         return _ended(ended)
+
+    @doors.get("/sign-in/security-question")
+    def question_page() -> Response:
+        return _question_page({})
+
+    def _question_page(typed: dict[str, str], refusal: Refusal | None = None) -> Response:
+        user_id = sign_in.question_page(read_cookie(SIGN_IN))
+        context = {"user_id": user_id, "questions": tuple(Question), "typed": typed}
+        return show("signin/question.html", context, refusal, support=_support())
+
+    @doors.post("/sign-in/security-question")
+    def set_question() -> Response:
+        form = QuestionForm()
+        question, answer = form.chosen(), form.text("answer")
+        try:
+            return _ended(
+                sign_in.set_question(
+                    visit(), read_cookie(SIGN_IN), question=question, asked=question_words(question), answer=answer
+                )
+            )
+        except (Wrong, Throttled) as refusal:
+            return _question_page(form.typed(), refusal)
 
     @doors.get("/sign-out")
     def sign_out_page() -> Response:
@@ -295,7 +343,7 @@ def _to(state: State, cookie: str | None = None) -> Response:
 
 def _ended(ended: Ended) -> Response:
     if not ended.signed_in:
-        return _to(State.NEW_PASSWORD, ended.cookie)
+        return go_to(ended.due, SIGN_IN, ended.cookie)
     response = go_on(HOME)
     write_cookie(response, SESSION, ended.session)
     if ended.known_browser:

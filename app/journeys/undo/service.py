@@ -10,6 +10,7 @@ from app.factors.password.model import NewHash
 from app.factors.password.service import Passwords
 from app.factors.recovery_code.model import Use
 from app.factors.recovery_code.service import RecoveryCodes
+from app.factors.security_question.service import SecurityAnswers
 from app.factors.totp.service import AuthenticatorApps
 from app.foundation.chance import Chance
 from app.foundation.clock import Clock
@@ -47,6 +48,7 @@ class UndoMeans:
     limits: AddressLimits
     apps: AuthenticatorApps
     codes: RecoveryCodes
+    answers: SecurityAnswers
     passwords: Passwords
     outbox: Outbox
     links: UndoLinks
@@ -272,6 +274,7 @@ class Undo:
         if unusable is not None:
             self._means.apps.roll_back(transaction, person.id, since, now)
             self._means.codes.roll_back(transaction, person.id, since, now)
+            self._means.answers.roll_back(transaction, person.id, since)
             people.roll_back_contacts(transaction, person.id, since, now)
             self._means.passwords.revoke(transaction, person.id, unusable, now)
             people.mark_recovered(transaction, person.id, now)

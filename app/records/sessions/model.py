@@ -77,6 +77,11 @@ class Session:
         return 2 if factors & STRONG and len(factors) > 1 else 1
 
     @property
+    def answered(self) -> bool:
+        """Whether the second factor was the answer to a security question, and nothing better came since."""
+        return self.level < 2 and any(proof.factor == SECURITY_ANSWER for proof in self.proofs)
+
+    @property
     def expires_at(self) -> int:
         """When it ends, whatever happens."""
         return self.created_at + self.life

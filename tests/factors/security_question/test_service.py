@@ -90,6 +90,7 @@ def test_a_right_answer_moves_to_the_present_key_and_cost(database, answers, jan
     with database.begin() as transaction:
         answers.set_first(transaction, jane.id, prepared(answers, jane), START)
         found = answers.find(transaction, jane.id)
+    assert found is not None
     answer = answers.shape("under the old oak")
     assert not answers.strengthen(found, answer)
     dearer = SlowHasher(memory_kib=128, passes=1, slots=1, queue=8, chance=chance)
@@ -98,6 +99,7 @@ def test_a_right_answer_moves_to_the_present_key_and_cost(database, answers, jan
     assert not later.strengthen(found, answer)  # somebody was faster
     with database.read() as looking:
         moved = later.find(looking, jane.id)
+    assert moved is not None
     assert later.check(moved, answer)
     assert not later.strengthen(moved, answer)
     dearer.close()

@@ -291,3 +291,19 @@ def test_an_unlock_ends_a_lock():
     assert rules.standing(history, Factor.PASSWORD, NOW).locked(NOW)
     for cleared in (rules.clear(history), rules.forgive(history)):
         assert not rules.standing(cleared, Factor.PASSWORD, NOW).locked(NOW)
+
+
+def test_an_answer_survives_twenty_failures_in_a_row_and_five_tries_a_day_over_all_doors() -> None:
+    history, now = History(), 1_000_000
+    for number in range(20):
+        now += rules.DAY + 1
+        verdict = rules.spend(history, Factor.ANSWER, Door.LANE, now)
+        assert verdict.allowed, number
+        history = verdict.history
+    assert rules.standing(history, Factor.ANSWER, now).disabled
+    assert not rules.spend(history, Factor.ANSWER, Door.LANE, now + 2 * rules.DAY).allowed
+    for door in (Door.LANE, Door.SIGN_IN):
+        history = History()
+        for _ in range(5):
+            history = rules.clear(rules.spend(history, Factor.ANSWER, door, now).history)
+        assert rules.spend(history, Factor.ANSWER, Door.SIGN_IN, now).retry_after == rules.DAY
