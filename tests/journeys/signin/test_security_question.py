@@ -10,6 +10,7 @@ from app.foundation.visit import Visit
 from app.records.attempts.model import Factor
 from app.records.organizations.model import PRESETS, Profile
 from app.records.people import store as people
+from app.steps.credentials import Authenticated, NotAuthenticated
 from app.wiring import build_steps
 from tests.journeys import behind
 from tests.meanwhile import before_writing
@@ -387,6 +388,7 @@ def test_a_program_is_sent_to_the_question_until_it_is_set(one_portal):
     credentials = build_steps(one_portal.base, one_portal.means).credentials
     visit = Visit("192.0.2.10", "en", "r")
     refused = credentials.authenticate(visit, "jane", PASSWORD)
+    assert isinstance(refused, NotAuthenticated)
     assert (refused.cause, "/sign-in/to/" in refused.urls.update_security_question) == ("question_required", True)
     assert behind.tables(one_portal)["api_tokens"] == []
     now, answers = one_portal.base.clock.now(), one_portal.means.answers
@@ -394,5 +396,5 @@ def test_a_program_is_sent_to_the_question_until_it_is_set(one_portal):
     with one_portal.base.database.begin() as transaction:
         answers.set_first(transaction, jane.id, new, now)
     good = credentials.authenticate(visit, "jane", PASSWORD)
-    assert good.token
+    assert isinstance(good, Authenticated)
     assert "/sign-in/to/" in good.urls.update_security_question
