@@ -560,19 +560,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(authenticators_views.blueprint(authenticators, steps.presence))
     own_sessions = OwnSessions(database=base.database, clock=base.clock)
     app.register_blueprint(authenticators_views.sessions_blueprint(own_sessions, steps.presence))
-    own_codes = OwnCodes(
-        database=base.database, code_sets=steps.code_sets, limits=means.limits, presence=steps.presence
-    )
-    app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
-    own_question = OwnQuestion(
-        database=base.database,
-        security_answers=steps.security_answers,
-        tries=means.tries,
-        limits=means.limits,
-        presence=steps.presence,
-    )
-    app.register_blueprint(security_question_views.blueprint(own_question, steps.presence))
-    app.register_blueprint(_enrollment(base, means, steps))
+    _own_factors(app, base, means, steps)
     contacts = Contacts(
         ContactMeans(
             database=base.database,
@@ -758,6 +746,23 @@ def _saved_codes_of(codes: RecoveryCodes) -> Callable[[Transaction, int], CodesS
         return CodesShown(standing.left, standing.made_at, standing.usable_from, standing.last_used_at)
 
     return saved_codes
+
+
+def _own_factors(app: Flask, base: Foundation, means: Means, steps: Steps) -> None:
+    """What somebody signed in does with their codes, question and apps."""
+    own_codes = OwnCodes(
+        database=base.database, code_sets=steps.code_sets, limits=means.limits, presence=steps.presence
+    )
+    app.register_blueprint(recovery_codes_views.blueprint(own_codes, steps.presence))
+    own_question = OwnQuestion(
+        database=base.database,
+        security_answers=steps.security_answers,
+        tries=means.tries,
+        limits=means.limits,
+        presence=steps.presence,
+    )
+    app.register_blueprint(security_question_views.blueprint(own_question, steps.presence))
+    app.register_blueprint(_enrollment(base, means, steps))
 
 
 def _enrollment(base: Foundation, means: Means, steps: Steps) -> Blueprint:
