@@ -68,6 +68,7 @@ from app.journeys.recovery_codes import views as recovery_codes_views
 from app.journeys.recovery_codes.service import OwnCodes
 from app.journeys.rehearsal import views as rehearsal_views
 from app.journeys.rehearsal.service import Rehearsal, RehearsalMeans
+from app.journeys.reminders.service import Reminders, RemindersMeans
 from app.journeys.security_question import views as security_question_views
 from app.journeys.security_question.service import OwnQuestion
 from app.journeys.signin import views as signin_views
@@ -117,6 +118,7 @@ THREADS = 32  # request threads of a worker process
 HASHING_QUEUE = 16
 TELLING = 60.0  # seconds between two looks for policies to come of which people have yet to be told
 EXPIRING = 300.0  # seconds between two looks for requests of support whose time is over
+REMINDING = 900.0  # seconds between two looks for passwords that expire soon
 COUNTING = 60.0  # seconds between two looks whether an hour is over that the dashboard has yet to count
 SEALING = 5.0  # seconds between two seals: what is newer can be altered unseen
 
@@ -852,6 +854,11 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     duties = [
         threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
         threading.Thread(target=keep, args=(approvals.expire, "ending requests of support", EXPIRING), name="expire"),
+    notices = PolicyNotices(build_policies(base, means, build_steps(base, means)))
+    reminders = build_reminders(base, means)
+    duties = [
+        threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
+        threading.Thread(target=keep, args=(reminders.remind, "reminding of expiry", REMINDING), name="remind"),
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
         threading.Thread(target=keep, args=(auditing.check, "checking the audit log", 600), name="check"),
@@ -865,6 +872,19 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     worker.run(stop)
     for duty in duties:
         duty.join()
+
+
+def build_reminders(base: Foundation, means: Means) -> Reminders:
+    """Tells people that their passwords expire."""
+    return Reminders(
+        RemindersMeans(
+            database=base.database,
+            passwords=means.passwords,
+            outbox=means.outbox,
+            clock=base.clock,
+            language=base.settings.default_language,
+        )
+    )
 
 
 def build_auditing(base: Foundation) -> Auditing:
@@ -905,6 +925,7 @@ __all__ = [
     "build_auditing",
     "build_foundation",
     "build_means",
+    "build_reminders",
     "build_seal_mail",
     "build_senders",
     "build_web",

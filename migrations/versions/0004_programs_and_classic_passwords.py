@@ -42,6 +42,13 @@ def upgrade() -> None:
         batch_op.create_index('ix_api_tokens_expires_at', ['expires_at'], unique=False)
         batch_op.create_index('ix_api_tokens_person_id', ['person_id'], unique=False)
 
+    op.create_table('password_reminders',
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('changed_at', sa.BigInteger(), nullable=False),
+    sa.Column('days', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_password_reminders_person_id_people')),
+    sa.PrimaryKeyConstraint('person_id', name=op.f('pk_password_reminders'))
+    )
     op.create_table('security_answers',
     sa.Column('person_id', sa.Integer(), nullable=False),
     sa.Column('question', sa.String(length=200), nullable=False),
@@ -53,6 +60,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_security_answers_person_id_people')),
     sa.PrimaryKeyConstraint('person_id', name=op.f('pk_security_answers'))
     )
+    with op.batch_alter_table('passwords', schema=None) as batch_op:
+        batch_op.create_index('ix_passwords_changed_at', ['changed_at'], unique=False)
+
     with op.batch_alter_table('people', schema=None) as batch_op:
         batch_op.create_index('ix_people_walk', ['canonical_id'], unique=False, postgresql_ops={'canonical_id': 'COLLATE "C"'}, sqlite_where=sa.text('canonical_id IS NULL'))
 

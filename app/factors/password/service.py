@@ -259,6 +259,10 @@ class Passwords:
         """Make a person's password useless, whatever it is; a new one is owed, and none of the former may be it."""
         store.revoke(transaction, person_id, unusable, now=now)
 
+    def reminded(self, transaction: Transaction, person_id: int, changed_at: int, days: int) -> bool:
+        """Note that somebody is told so many days before that the password of a moment expires; False: not again."""
+        return store.reminded(transaction, person_id, changed_at, days)
+
     # ---- people who are made or imported
 
     def first(self, typed: str) -> NewHash:

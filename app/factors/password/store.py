@@ -16,10 +16,13 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    exists,
     insert,
+    or_,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.factors.password.model import Form, NewHash, PasswordRecord, Remembered
 from app.foundation.sql import Prepared, Transaction, metadata
@@ -35,6 +38,16 @@ passwords = Table(
     Column("must_change", Boolean, nullable=False),
     Column("compromised", Boolean, nullable=False),
     Column("history_salt", String(128), nullable=False),
+    Index("ix_passwords_changed_at", "changed_at"),
+)
+
+# of whom it was told so many days before that the password of that moment expires
+reminders = Table(
+    "password_reminders",
+    metadata,
+    Column("person_id", Integer, ForeignKey("people.id"), primary_key=True),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("days", Integer, nullable=False),
 )
 
 history = Table(
@@ -82,6 +95,25 @@ _PUT = Prepared(
     )
 )
 _REMEMBER = Prepared(insert(history))
+
+
+def _reminded(insert_into: Any) -> Any:
+    """One conditional write, whose row says whether it was made."""
+    bound: Sequence[Any] = (bindparam("of_person"), bindparam("of_changed_at"), bindparam("of_days"))
+    own = (passwords.c.person_id == bindparam("of_person"), passwords.c.changed_at == bindparam("of_changed_at"))
+    chosen = insert_into.from_select(["person_id", "changed_at", "days"], select(*bound).where(exists().where(*own)))
+    new = chosen.excluded
+    return chosen.on_conflict_do_update(
+        index_elements=[reminders.c.person_id],
+        set_={"changed_at": new.changed_at, "days": new.days},
+        where=or_(reminders.c.changed_at != new.changed_at, reminders.c.days > new.days),
+    ).returning(reminders.c.person_id)
+
+
+_REMINDED = {
+    "sqlite": _reminded(sqlite.insert(reminders)),
+    "postgresql": _reminded(postgresql.insert(reminders)),
+}
 
 
 def find(transaction: Transaction, person_id: int) -> PasswordRecord | None:
@@ -149,6 +181,15 @@ def mark_compromised(transaction: Transaction, person_id: int) -> bool:
     """Owe a change on evidence of compromise (NIST SP 800-63B-4 sec. 3.1.1.2); False where there is no password."""
     result = transaction.execute(update(passwords).where(_OF).values(compromised=True), {"of_person": person_id})
     return result.rowcount == 1
+
+
+def reminded(transaction: Transaction, person_id: int, changed_at: int, days: int) -> bool:
+    """Note that somebody is told so many days before that the password of a moment expires.
+
+    False where the password was changed since, or they were told as late already.
+    """
+    values = {"of_person": person_id, "of_changed_at": changed_at, "of_days": days}
+    return transaction.execute(_REMINDED[transaction.dialect.name], values).first() is not None
 
 
 def keys(transaction: Transaction) -> frozenset[str]:

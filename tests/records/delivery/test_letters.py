@@ -272,9 +272,9 @@ def test_a_language_that_is_not_spoken_becomes_the_default_one() -> None:
 
 def test_every_template_comes_for_both_channels() -> None:
     names = {path.name.split(".")[0] for path in TEMPLATES.glob("*.txt") if not path.name.startswith("_")}
-    to_operators = {"audit_seal"}
-    assert names == {"pin", "lane_link", "invitation", "access_code", "approval", *NOTICES, *to_operators}
-    assert all(exists(name, channel) for name in names - to_operators for channel in Channel)
+    only_mailed = {"audit_seal", "notice_password_expires"}
+    assert names == {"pin", "lane_link", "invitation", "access_code", "approval", *NOTICES, *only_mailed}
+    assert all(exists(name, channel) for name in names - only_mailed for channel in Channel)
     assert not exists("nothing", Channel.SMS)
 
 
@@ -304,6 +304,16 @@ def test_the_link_of_a_lane_stands_on_a_line_of_its_own_and_says_that_it_proves_
     letter = Letters(settings(**FULL)).render("lane_link", Channel.EMAIL, language, variables)
     assert letter.text.split("\n").count(f"https://keyturn.example.org/recovery/link/{'t' * 43}") == 1
     assert "t" * 43 not in letter.subject
+
+
+@languages
+def test_a_reminder_says_when_the_password_expires_and_where_it_is_changed(language: str) -> None:
+    for days in (14, 1):
+        variables = {"expires_at": AT, "days": days}
+        letter = Letters(settings(**FULL)).render("notice_password_expires", Channel.EMAIL, language, variables)
+        assert f" {days} {'Tag' if language == 'de' else 'day'}" in letter.subject
+        assert "14:13 UTC" in letter.text
+        assert "https://keyturn.example.org/authenticators/password" in letter.text.split("\n")
 
 
 def test_a_letter_does_not_show_itself() -> None:
