@@ -52,6 +52,7 @@ from app.journeys.directory import views as directory_views
 from app.journeys.directory.service import Directory, DirectoryMeans
 from app.journeys.enrollment import views as enrollment_views
 from app.journeys.enrollment.service import Enrollment, OwnApps, OwnAppsMeans
+from app.journeys.help import views as help_views
 from app.journeys.importing import views as importing_views
 from app.journeys.importing.service import Importing, ImportingMeans
 from app.journeys.membership import views as membership_views
@@ -508,6 +509,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(signin_views.blueprint(SignIn(sign_in_means), steps.presence))
     app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means), steps.presence))
     app.register_blueprint(recovery_views.blueprint(recovery))
+    app.register_blueprint(help_views.blueprint())
     app.register_blueprint(undo_views.blueprint(undo))
     approval_means = build_approval_means(base, means, steps)
     app.register_blueprint(approvals_views.blueprint(Approvals(approval_means), steps.staffing))

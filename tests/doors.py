@@ -72,6 +72,7 @@ def _door(rule: str, methods: str, guard: Guard, *fields: str, stand: str = "", 
 _APP = "/authenticators/app/0"
 DOORS = (
     _door("/", "GET", Guard.PUBLIC),
+    _door("/help", "GET", Guard.PUBLIC),
     _door("/language", "POST", Guard.PUBLIC, "language", "next"),
     _door("/static/<digest>/<path:name>", "GET", Guard.PUBLIC, example="/static/0/app.css"),
     _door("/sign-in", "GET POST", Guard.PUBLIC, "user_id"),

@@ -18,6 +18,7 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, redirect, render_template, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from app.factors.security_question.model import Question
 from app.foundation.refusals import Code
 from app.foundation.web.signed import utc
 from app.journeys.auditing.model import Entry, LogPage
@@ -195,6 +196,15 @@ _IN_REHEARSAL = {
 def _ways(template: str, *, status: int = 200, errors: Any = None, **changes: Any) -> Case:
     page = {"has_app": True, "ways": [_PHONE, _MAIL], "has_codes": True, "just_recovered": False, **changes}
     return Case(template, {"page": page, "user_id": "jane", "errors": errors or {}}, status)
+
+
+_QUESTION = {"user_id": "jane", "questions": tuple(Question), "typed": {}, "errors": {}}
+_OWN_QUESTION = "Where did the two of us meet for the very first time, and who else was there?"
+
+
+def _answer(question: str, *, own: bool = False, status: int = 200, **changes: Any) -> Case:
+    page = {"question": question, "own": own}
+    return Case("signin/answer.html", {"page": page, "user_id": "jane", "errors": {}, **changes}, status)
 
 
 _CODE_AT_SIGN_IN = {"user_id": "jane", "enter": "/sign-in/code", "back": "/sign-in/verify", "errors": {}}
@@ -446,6 +456,15 @@ def _rehearsal(name: str, status: int = 200, /, **changes: Any) -> Case:
     page = {"readiness": _POOR, "possible": True}
     context = {**_SIGNED, "page": page, "remedies": _REMEDIES, **changes}
     return Case(f"rehearsal/{name}.html", context, status, "/rehearsal")
+
+
+_QUESTION_ROW = Row(
+    "security_question",
+    "pending",
+    bound=_since(60),
+    usable_from=moment(_NOW + 86_400, _NOW),
+    actions=(Action("security_question", "/authenticators/security-question"),),
+)
 
 
 def _overview(page: Overview, done: str = "") -> Case:
@@ -1176,6 +1195,39 @@ CASES: dict[str, Case] = {
     "verify-no-app": _ways("signin/verify.html", has_app=False, ways=[_MAIL], has_codes=False),
     "verify-recovered": _ways("signin/verify.html", ways=[], just_recovered=True),
     "verify-nothing": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False),
+    "verify-answer": _ways("signin/verify.html", has_app=False, ways=[_PHONE], has_codes=False, has_answer=True),
+    "verify-answer-alone": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False, has_answer=True),
+    "security-answer": _answer("first_concert"),
+    "security-answer-own": _answer(_OWN_QUESTION, own=True),
+    "security-answer-wrong": _answer("first_toy", status=422, **_one(Code.WRONG_ANSWER, "answer")),
+    "security-answer-blocked": _answer("first_toy", status=429, **_one(Code.TOO_MANY_TRIES, "", 80_000)),
+    "security-question": Case("signin/question.html", _QUESTION),
+    "security-question-own": Case(
+        "signin/question.html",
+        {
+            **_QUESTION,
+            "typed": {"question": "own", "own_question": "Who?"},
+            "errors": _errors(
+                Refused(Code.TOO_SHORT, "question", {"least": 8}), Refused(Code.ANSWER_GIVEN_AWAY, "answer")
+            ),
+        },
+        422,
+    ),
+    "security-question-change": Case(
+        "security_question/question.html",
+        {**_SIGNED, **_QUESTION, "page": {"question": "first_concert", "own": False}},
+        path="/authenticators/security-question",
+    ),
+    "security-question-none": Case(
+        "security_question/question.html",
+        {**_SIGNED, **_QUESTION, "page": {"question": "", "own": False}, **_one(Code.MISSING, "answer")},
+        422,
+        "/authenticators/security-question",
+    ),
+    "authenticators-question": _overview(Overview((_ROWS[0], _QUESTION_ROW), 1, _RICH, answered=True)),
+    "help": Case("help/help.html", {}, path="/help"),
+    "help-no-support": Case("help/help.html", {}, path="/help", no_support=True),
+    "no-cookie": _refusal(400, "no_cookie"),
     "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),
     "rehearsal": _rehearsal("start"),
     "rehearsal-wait": _rehearsal("start", 429, **_one(Code.TOO_MANY_STARTS, "", 600)),

@@ -438,7 +438,8 @@ def _refuse(app: Flask) -> None:
     def forged(error: CSRFError) -> Response:
         g.refusal = "malicious_csrf"
         log.warning("malicious_csrf", reason=str(error.description), request_id=g.get("request_id"))
-        return _error_page(400, code="csrf")
+        # a page of ours always leaves this cookie: where none comes back, they are blocked, and reloading does not help
+        return _error_page(400, code="csrf" if read_cookie(BROWSER) else "no_cookie")
 
     @app.errorhandler(HTTPException)
     def known(error: HTTPException) -> Response:

@@ -1,0 +1,18 @@
+"""The page /help: what to do where a sign-in does not go on. It knows nothing of whoever reads it."""
+
+from flask import Blueprint, Response
+
+from app.foundation.web.application import render
+
+PAGE = "/help"
+
+
+def blueprint() -> Blueprint:
+    """The door of the help: no journey begins behind it."""
+    doors = Blueprint("help", __name__)
+
+    @doors.get(PAGE)
+    def page() -> Response:
+        return render("help/help.html", {})
+
+    return doors
