@@ -853,13 +853,10 @@ def run_worker(base: Foundation, stop: threading.Event) -> None:
     steps = build_steps(base, means)
     notices = PolicyNotices(build_policies(base, means, steps))
     approvals = Approvals(build_approval_means(base, means, steps))
-    duties = [
-        threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
-        threading.Thread(target=keep, args=(approvals.expire, "ending requests of support", EXPIRING), name="expire"),
-    notices = PolicyNotices(build_policies(base, means, build_steps(base, means)))
     reminders = build_reminders(base, means)
     duties = [
         threading.Thread(target=keep, args=(notices.tell, "telling of policies to come", TELLING), name="tell"),
+        threading.Thread(target=keep, args=(approvals.expire, "ending requests of support", EXPIRING), name="expire"),
         threading.Thread(target=keep, args=(reminders.remind, "reminding of expiry", REMINDING), name="remind"),
         threading.Thread(target=keep, args=(tidy, "tidying up", 3_600), name="tidy"),
         threading.Thread(target=keep, args=(auditing.seal, "sealing the audit log", SEALING), name="seal"),
