@@ -1,13 +1,22 @@
 """AuthenticateUser in JSON: what a program is told, and when (product.md section 4; security rules 3, 10 and 14)."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from app.records.audit.store import events
 from app.records.organizations import store as organizations
-from app.records.organizations.model import LockoutPolicy, OnFailures, PasswordPolicy, Policy, Role
+from app.records.organizations.model import (
+    PRESETS,
+    LockoutPolicy,
+    OnFailures,
+    PasswordPolicy,
+    Policy,
+    Profile,
+    Role,
+)
 from app.records.people.model import Status
 from app.records.sessions.store import api_tokens
 from app.steps.credentials import SENTENCES, Cause
@@ -132,6 +141,18 @@ def test_a_password_that_is_too_short_to_stand_alone_has_to_be_changed(allowing)
     """It may be older than the policy that made it a sole factor (NIST SP 800-63B-4 sec. 3.1.1.2)."""
     allowing.add("short", password="fourteen chars")
     assert cause(Program(allowing).authenticate("short", "fourteen chars")) is Cause.CHANGE_REQUIRED
+
+
+def test_whoever_owes_a_security_question_gets_no_token_but_the_way(allowing):
+    classic = PRESETS[Profile.CLASSIC]
+    fifteen = replace(classic.password, min_length=15)
+    allowing.decide(replace(classic, password=fifteen, authenticate_user=True))
+    allowing.add("appless", app=False)
+    answer = Program(allowing).authenticate("appless")
+    assert cause(answer) is Cause.QUESTION_REQUIRED
+    assert answer.json["update_security_question_url"].startswith("http://localhost/sign-in/to/")
+    assert cause(Program(allowing).authenticate("appless", "wrong password, quite")) is Cause.INVALID
+    assert "update_security_question_url" not in Program(allowing).authenticate("ana").json
 
 
 def test_locked_comes_at_the_same_count_for_known_and_unknown_and_right_is_told_no_better(allowing):
