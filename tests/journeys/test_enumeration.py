@@ -12,6 +12,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -493,17 +494,23 @@ class Couple:
         self._both(step, lambda browser, _: browser.get(path), 200)
 
     def _both(self, step: str, act: Callable[[Browser, str], TestResponse], expected: int) -> None:
-        spent: dict[str, list[float]] = {name: [0.0, 0.0] for name in CLOCKS}
-        # in turn, because whoever comes first finds the machine's caches as another page left them
-        first = len(self._times[f"{step}, seconds"]) % 2
-        for who in (first, 1 - first):
-            begin = {name: clock() for name, clock in CLOCKS.items()}
-            answer = act(self._browsers[who], self._people[who])
-            for name, clock in CLOCKS.items():
-                spent[name][who] = clock() - begin[name]
-            assert answer.status_code == expected
-        for name, (one, other) in spent.items():
-            self._times[f"{step}, {name}"].append((one, other))
+        pairs = zip(self._browsers, self._people, strict=True)
+        clocked(self._times, step, [partial(act, browser, user_id) for browser, user_id in pairs], expected)
+
+
+def clocked(times: Pairs, step: str, acts: Sequence[Callable[[], TestResponse]], expected: int) -> None:
+    """Do two things that are not to be told apart, and note what each took by each clock."""
+    spent: dict[str, list[float]] = {name: [0.0, 0.0] for name in CLOCKS}
+    # in turn, because whoever comes first finds the machine's caches as another page left them
+    first = len(times[f"{step}, seconds"]) % 2
+    for who in (first, 1 - first):
+        begin = {name: clock() for name, clock in CLOCKS.items()}
+        answer = acts[who]()
+        for name, clock in CLOCKS.items():
+            spent[name][who] = clock() - begin[name]
+        assert answer.status_code == expected
+    for name, (one, other) in spent.items():
+        times[f"{step}, {name}"].append((one, other))
 
 
 def measure(portal: Portal, number: int) -> Pairs:

@@ -540,20 +540,21 @@ class Approving:
     def open(self, visit: Visit, typed: str) -> str:
         """Judge a code. Returns a flow's cookie; nothing is approved by it. Raises Wrong, Throttled.
 
-        The try is counted before it is judged; wrong, used, expired and unknown codes get one answer.
+        The try is counted before it is judged; wrong, used, expired and unknown codes get one answer, for one work.
         """
         self._means.limits.attempt(visit)
         octets = typed_words(typed)
         if octets is None:
             raise Wrong(Code.NOT_AN_APPROVAL_CODE, field="code")
         now = self._clock.now()
+        # nobody hears how it was judged before the count is committed
         with self._database.begin() as transaction:
+            self._means.tries.write_in_any_case(transaction, octets[0])
             found = self._work.find(transaction, octets, now)
-        request = self._work.right(found, octets)
-        with self._database.begin() as transaction:
+            request = self._work.right(found, octets)
             person = people.get(transaction, request.person_id if request else 0)
             right = request is not None and person is not None and person.status is Status.ACTIVE
-            if request is not None and person is not None and right:
+            if request is not None and right:
                 cases.give_tries_back(transaction, request.id)
             else:
                 whose = found[0].person_id if found else None

@@ -15,7 +15,7 @@ from app.foundation.chance import Chance
 from app.foundation.clock import Clock
 from app.foundation.ephemeral import Ephemeral
 from app.foundation.refusals import Code, Forbidden, OutOfOrder, Refusal, Throttled, Wrong
-from app.foundation.secretbox import Keyring, Unreadable
+from app.foundation.secretbox import Keyring, Unreadable, fingerprint
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.journeys.membership import rules
@@ -24,6 +24,7 @@ from app.records.attempts.model import Door
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
+from app.records.delivery.model import Purpose
 from app.records.delivery.outbox import Outbox
 from app.records.organizations import store as organizations
 from app.records.organizations.model import Membership, Organization, Role
@@ -33,6 +34,8 @@ from app.records.people import store as people
 from app.records.people.model import (
     USER_ID_MAX,
     BadUserId,
+    Channel,
+    Contact,
     Person,
     Status,
     canonical_user_id,
@@ -50,6 +53,9 @@ from app.steps.staff import Staff, Staffing
 
 PEOPLE = "/admin/people"
 _PURPOSE = "activation-code-shown"
+_CONTACTS = 4  # that somebody has at most
+_NO_CONTACT = Contact("", 0, Channel.EMAIL, "", 0, None, 0, None)
+_NOBODIES = 1_024  # counts of proposals to User IDs that nobody has
 _BETWEEN = str.maketrans("", "", " \u00a0-()")
 
 
@@ -292,19 +298,48 @@ class Members:
             record = _record(Event.MEMBERSHIP_PROPOSED, visit, staff, None, now, details)
             audit.add(transaction, replace(record, organization_id=organization.id))
             person = people.find(transaction, canonical)
-            if person is None or person.status is not Status.ACTIVE:
-                return
-            try:
-                means.tries.spend_send(transaction, f"proposals to {person.id}", Door.SIGN_IN)
-            except Throttled:
-                return
-            if not organizations.propose(transaction, person.id, organization.id, now):
-                return
-            variables = {"organization": organization.name, "path": f"/profile/memberships/{organization.id}"}
-            self._tell(transaction, visit, person, "notice_membership_proposed", variables, now)
-            audit.add(
+            whom = person if person is not None and person.status is Status.ACTIVE else None
+            wanted = self._may_be_asked(transaction, canonical, whom) and whom is not None
+            whose = whom.id if whom else 0
+            proposed = organizations.propose(transaction, whose, organization.id, now, wanted=wanted)
+            self._tell_of_proposal(transaction, visit, whom, organization, now, wanted=proposed)
+            details = {"organization": organization.name}
+            about = whom if proposed else None
+            audit.add_if_known(transaction, _record(Event.NOTICE_SENT, visit, staff, about, now, details))
+
+    def _may_be_asked(self, transaction: Transaction, canonical: str, whom: Person | None) -> bool:
+        """Count a proposal; somebody unknown shares a count with others who are."""
+        place = whom.id if whom else f"nobody {int(fingerprint(canonical), 16) % _NOBODIES}"
+        try:
+            self._means.tries.spend_send(transaction, f"proposals to {place}", Door.SIGN_IN)
+        except Throttled:
+            return False
+        return True
+
+    def _tell_of_proposal(
+        self,
+        transaction: Transaction,
+        visit: Visit,
+        whom: Person | None,
+        organization: Organization,
+        now: int,
+        *,
+        wanted: bool,
+    ) -> None:
+        """Tell somebody at every contact; as many messages are written where there is nobody to be told."""
+        contacts = people.usable_contacts(transaction, whom.id if whom else 0, now)
+        path = f"/profile/memberships/{organization.id}"
+        for place in range(max(_CONTACTS, len(contacts))):
+            there = place < len(contacts)
+            self._means.outbox.enqueue(
                 transaction,
-                _record(Event.NOTICE_SENT, visit, staff, person, now, {"organization": organization.name}),
+                contact=contacts[place] if there else _NO_CONTACT,
+                template="notice_membership_proposed",
+                variables={"organization": organization.name, "path": path, "at": now},
+                language=(whom.language if whom else "") or visit.language,
+                purpose=Purpose.NOTICE,
+                now=now,
+                wanted=wanted and there,
             )
 
     # ---- what all of them have in common

