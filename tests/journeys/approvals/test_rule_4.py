@@ -479,3 +479,21 @@ def test_however_much_was_asked_for_an_account_can_be_frozen(desk):
     assert desk.ask("remove-app", at="none of them", app=desk.app()).status_code == 429
     assert desk.ask("freeze", by="tess").status_code == 303
     assert behind.tables(desk.portal)["disputes"] != []
+
+
+def test_nothing_is_asked_for_that_is_there_already_or_is_not_there(desk):
+    for action, fields in (
+        ("contact", {"address": PHONE}),
+        ("access-code", {"at": "none of them"}),
+        ("remove-app", {"app": "0" * 32}),
+        ("resend-activation", {}),
+    ):
+        assert desk.ask(action, **fields).status_code == 422, action
+    assert behind.tables(desk.portal)["support_requests"] == []
+
+
+def test_nothing_is_asked_for_about_somebody_who_is_shut_out(desk):
+    with desk.portal.base.database.begin() as transaction:
+        people.deactivate(transaction, desk.jane.id, desk.portal.base.chance.name())
+    assert desk.ask("remove-app", app=desk.app()).status_code == 422
+    assert behind.tables(desk.portal)["support_requests"] == []
