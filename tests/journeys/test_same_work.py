@@ -6,6 +6,7 @@ rules 12 and 14).
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from werkzeug.test import TestResponse
 
@@ -21,7 +22,7 @@ from tests.journeys import behind
 from tests.journeys.test_enumeration import EMAIL, PHONE, ROUNDS, TIMES, Pairs, Walk, clocked, telling, warm_up
 from tests.portal import Browser, Portal, opened
 
-WIDE = {"limit_starts_per_address": 100_000, "limit_tries_per_address": 100_000}
+WIDE: dict[str, Any] = {"limit_starts_per_address": 100_000, "limit_tries_per_address": 100_000}
 MEASUREMENTS = 3
 
 
@@ -102,7 +103,7 @@ def chiefs(portal: Portal, count: int) -> list[Browser]:
 def test_a_proposal_to_anybody_takes_the_work_of_one_to_nobody(database, valkey_url, clock, keyring):
     with opened(database, valkey_url, clock, keyring, **WIDE) as portal:
         warm_up(portal)
-        far = {"phone": PHONE, "email": EMAIL, "home": "other"}
+        far: dict[str, Any] = {"phone": PHONE, "email": EMAIL, "home": "other"}
         known = portal.add("known001", **far)
         portal.add("inactive", **far, status=Status.INACTIVE)
         portal.add("reached0", home="other")
