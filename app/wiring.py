@@ -40,6 +40,8 @@ from app.journeys.auditing.service import Auditing, AuditLog, SealMail, SealMail
 from app.journeys.authenticators import views as authenticators_views
 from app.journeys.authenticators.model import SavedCodes as CodesShown
 from app.journeys.authenticators.service import Authenticators, AuthenticatorsMeans, OwnSessions
+from app.journeys.classic import views as classic_views
+from app.journeys.classic.service import Classic, ClassicMeans
 from app.journeys.clients import views as clients_views
 from app.journeys.clients.service import ClientMeans, Clients
 from app.journeys.contacts import views as contacts_views
@@ -95,9 +97,11 @@ from app.records.organizations import store as organizations
 from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.app_code import AppCodes
+from app.steps.asked_mail import AskedMail
 from app.steps.casework import Casework
 from app.steps.change import Changes
 from app.steps.claim import Claims
+from app.steps.classics import Classics
 from app.steps.code_set import CodeSets
 from app.steps.credentials import Credentials, CredentialsMeans
 from app.steps.enlist import Enlisting
@@ -170,6 +174,8 @@ class Steps:
     saved_codes: SavedCodes
     security_answers: SecurityAnswerStep
     code_sets: CodeSets
+    mail: AskedMail
+    classics: Classics
     lane_links: LaneLinks
     invitations: Invitations
     new_apps: NewApps
@@ -328,6 +334,14 @@ def build_steps(base: Foundation, means: Means) -> Steps:
         )
     )
     handoffs = Handoffs(keyring=base.keyring, public_url=base.settings.public_url)
+    mail = AskedMail(
+        database=base.database,
+        claims=claims,
+        tries=means.tries,
+        outbox=means.outbox,
+        clock=base.clock,
+        messages_per_hour=base.settings.limit_messages_per_hour,
+    )
     return Steps(
         claims=claims,
         password=password,
@@ -394,15 +408,9 @@ def build_steps(base: Foundation, means: Means) -> Steps:
             keyring=base.keyring,
             clock=base.clock,
         ),
-        lane_links=LaneLinks(
-            database=base.database,
-            claims=claims,
-            tries=means.tries,
-            outbox=means.outbox,
-            chance=base.chance,
-            clock=base.clock,
-            messages_per_hour=base.settings.limit_messages_per_hour,
-        ),
+        mail=mail,
+        classics=Classics(database=base.database, clock=base.clock),
+        lane_links=LaneLinks(database=base.database, claims=claims, mail=mail, chance=base.chance, clock=base.clock),
         invitations=Invitations(
             keyring=base.keyring, chance=base.chance, outbox=means.outbox, public_url=base.settings.public_url
         ),
@@ -462,6 +470,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
         presence=steps.presence,
         helpdesks=steps.helpdesks,
         handoffs=steps.handoffs,
+        classics=steps.classics,
     )
     recovery = Recovery(
         RecoveryMeans(
@@ -509,6 +518,21 @@ def build_web(base: Foundation, means: Means) -> Flask:
     app.register_blueprint(signin_views.blueprint(SignIn(sign_in_means), steps.presence))
     app.register_blueprint(signin_views.step_up_blueprint(StepUp(sign_in_means), steps.presence))
     app.register_blueprint(recovery_views.blueprint(recovery))
+    classic = Classic(
+        ClassicMeans(
+            database=base.database,
+            keyring=base.keyring,
+            chance=base.chance,
+            clock=base.clock,
+            flows=means.flows,
+            limits=means.limits,
+            passwords=means.passwords,
+            new_password=steps.new_password,
+            mail=steps.mail,
+            classics=steps.classics,
+        )
+    )
+    app.register_blueprint(classic_views.blueprint(classic))
     app.register_blueprint(help_views.blueprint())
     app.register_blueprint(undo_views.blueprint(undo))
     approval_means = build_approval_means(base, means, steps)

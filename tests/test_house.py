@@ -20,6 +20,7 @@ from alembic.script import ScriptDirectory
 from app.foundation.refusals import Code
 from app.foundation.settings import Settings, _read
 from app.foundation.sql import Database, metadata, migrations
+from app.records.organizations.model import PRESETS, Profile
 from tests import messages
 from tests.doors import (
     ADDRESS,
@@ -54,6 +55,7 @@ def house(sqlite_template, valkey_server, tmp_path_factory) -> Iterator[Portal]:
         portal.add("jane", phone=PHONE, email=EMAIL)
         portal.add("omar", phone=PHONE)  # whose password changes
         portal.add("owen", phone=PHONE, must_change=True)
+        portal.decide(PRESETS[Profile.CLASSIC], "classic")  # whose doors show then, to everybody
         yield portal
 
 

@@ -15,7 +15,7 @@ from app.cli.importing import import_
 from app.records.attempts.model import FOREVER
 
 if TYPE_CHECKING:
-    from app.journeys.administration.model import LockShown, Made, Shown
+    from app.journeys.administration.model import LockShown, Made, PasswordShown, Shown
 
 _PASSWORD_BYTES = 8_192
 
@@ -110,9 +110,7 @@ def show(user_id: str, *, as_json: bool) -> None:
     if shown.password is None:
         click.echo("  password      none")
     else:
-        owed = "compromised, " if shown.password.compromised else "temporary, " if shown.password.must_change else ""
-        imported = ", imported" if shown.password.imported else ""
-        click.echo(f"  password      {owed}set {moment(shown.password.changed_at)}{imported}")
+        click.echo(f"  password      {_password(shown.password)}")
     for app in shown.apps:
         used = f"last used {moment(app.last_used_at)}" if app.last_used_at else "never used"
         state = f"counts from {moment(app.usable_from)}" if app.usable_from > now else app.state
@@ -124,6 +122,15 @@ def show(user_id: str, *, as_json: bool) -> None:
     for event in shown.events:
         about = " ".join(part for part in (event.outcome, event.reason, event.address, f"by {event.actor}") if part)
         click.echo(f"  {moment(event.at)}  {event.event.value}  {about}")
+
+
+def _password(password: "PasswordShown") -> str:
+    owed = "compromised, " if password.compromised else "temporary, " if password.must_change else ""
+    until = f", good until {moment(password.good_until)}" if password.good_until else ""
+    if password.lapsed:
+        until = f", lapsed{': locked until unlocked or recovered' if password.locked else ''}"
+    imported = ", imported" if password.imported else ""
+    return f"{owed}set {moment(password.changed_at)}{until}{imported}"
 
 
 def _lock(lock: "LockShown", now: int) -> str:

@@ -21,6 +21,7 @@ class Code(StrEnum):
     DATES_CROSSED = "dates_crossed"
     # a judgement: 422, beside the field
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, not a secret
+    PASSWORD_LAPSED = "password_lapsed"  # noqa: S105 - the right one, temporary and too old
     WRONG_CODE = "wrong_code"
     CODE_USED = "code_used"
     CLOCK_OFF = "clock_off"

@@ -151,6 +151,9 @@ class Credentials:
         except Throttled as refusal:
             return NotAuthenticated(Cause.LOCKED, flow.user_id, refusal.retry_after)
         except Wrong as refusal:
+            if refusal.code is Code.PASSWORD_LAPSED:  # the portal tells what opens it
+                urls = Urls(expired_password=means.handoffs.url(flow.user_id, Stop.HOME, now))
+                return NotAuthenticated(Cause.EXPIRED, flow.user_id, urls=urls)
             cause = Cause.INACTIVE if refusal.code is Code.NOT_ACTIVE else Cause.INVALID
             return NotAuthenticated(cause, flow.user_id)
 

@@ -93,4 +93,4 @@ def filed(transaction: Transaction, person_id: int) -> tuple[Contact, ...]:
 def in_use(transaction: Transaction, person_id: int) -> bool:
     """Whether somebody has an app, or a password that was not given to them to be changed."""
     record = passwords.find(transaction, person_id)
-    return bool(apps.of_person(transaction, person_id)) or (record is not None and not record.must_change)
+    return bool(apps.of_person(transaction, person_id)) or (record is not None and not record.given)

@@ -87,6 +87,14 @@ class NewPassword:
                 audit.add(transaction, refused)
             raise
 
+    def draw(self, person: Person) -> tuple[str, Prepared]:
+        """A temporary password that keeps all the rules, hashed with no transaction open. Raises Unavailable."""
+        with self._database.read() as looking:
+            policy = self.policy(looking, person)
+            words = self._words(looking, person, policy)
+            record = self._passwords.find(looking, person.id)
+        return self._passwords.draw(policy, person, words=words, record=record)
+
     def judge_alone(self, person: Person, candidate: str, confirm: str) -> None:
         """Judge a candidate by the rules that tell nothing of former passwords. Raises Wrong."""
         with self._database.read() as looking:

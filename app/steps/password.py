@@ -23,6 +23,7 @@ from app.steps.lane import door_of
 
 PASSWORD = "password"  # noqa: S105 - the name of this proof
 LOCKED = "locked"  # the reason of a try that no lock let be judged
+LAPSED = "lapsed"  # the reason of one that was right, and a temporary password after its time
 _T = TypeVar("_T")
 
 
@@ -59,7 +60,7 @@ class PasswordStep:
         Whoever's policy is not what ``admits`` asks for is judged like somebody unknown. ``dormant`` is who a flow of
         nobody would belong to if they were active: it is Wrong(NOT_ACTIVE) where the password is theirs.
 
-        Raises Throttled, Wrong(WRONG_PASSWORD), Wrong(NOT_ACTIVE), Unavailable.
+        Raises Throttled, Wrong(WRONG_PASSWORD), Wrong(NOT_ACTIVE), Wrong(PASSWORD_LAPSED), Unavailable.
         """
         with self._database.read() as looking:
             person = self._claims.person(looking, flow)
@@ -81,15 +82,17 @@ class PasswordStep:
             self._tries.take_back(spent)
             raise
         now = self._clock.now()
-        event, reason = (Event.SIGN_IN_PASSWORD_OK, "") if right else (Event.SIGN_IN_FAIL, "wrong_password")
-        if not spent.judged:
-            reason = LOCKED  # right or wrong: nobody looked
+        lapsed = right and record is not None and record.lapsed(now)
+        event, reason = _found(spent, right=right, lapsed=lapsed)
         with self._database.begin() as transaction:
             if right or not again:  # counted once, written down once: strangers must not bury what the owner looks for
-                audit.add_if_known(transaction, own_record(event, flow, visit, now, right=right, reason=reason))
+                audit.add_if_known(
+                    transaction, own_record(event, flow, visit, now, right=right and not lapsed, reason=reason)
+                )
             if right and person is not None and record is not None:
                 self._tries.succeed(transaction, spent)
-                result = then(transaction, person, now)
+                if not lapsed:
+                    result = then(transaction, person, now)
             elif person is not None and spent.closed_to_strangers:
                 self._claims.warn_owner(transaction, visit, person, now)
             if person is not None and not right and spent.locked_until:
@@ -97,6 +100,8 @@ class PasswordStep:
         if not right or person is None or record is None:
             self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
             raise Wrong(Code.NOT_ACTIVE if fits else Code.WRONG_PASSWORD, field=field)
+        if lapsed:
+            raise Wrong(Code.PASSWORD_LAPSED, field=field, details={"shut": record.shut(now)})
         self._passwords.strengthen(person.id, record, typed)
         return result, record.owed(policy.password, now)
 
@@ -109,6 +114,15 @@ class PasswordStep:
         )
         if spent.lock_is_news:
             self._claims.tell_owner(transaction, visit, person, now, template="notice_locked", until=until)
+
+
+def _found(spent: Spent, *, right: bool, lapsed: bool) -> tuple[Event, str]:
+    """What is written down of a try, and why it was refused."""
+    if not spent.judged:
+        return Event.SIGN_IN_FAIL, LOCKED  # right or wrong: nobody looked
+    if lapsed:
+        return Event.SIGN_IN_FAIL, LAPSED
+    return (Event.SIGN_IN_PASSWORD_OK, "") if right else (Event.SIGN_IN_FAIL, "wrong_password")
 
 
 def _lockout(policy: LockoutPolicy) -> Lockout | None:

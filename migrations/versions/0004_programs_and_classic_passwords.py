@@ -60,7 +60,23 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_security_answers_person_id_people')),
     sa.PrimaryKeyConstraint('person_id', name=op.f('pk_security_answers'))
     )
+    op.create_table('reset_links',
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('person_id', sa.Integer(), nullable=False),
+    sa.Column('contact_id', sa.String(length=32), nullable=False),
+    sa.Column('stamp', sa.String(length=32), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.Column('spent_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['contact_id'], ['contacts.id'], name=op.f('fk_reset_links_contact_id_contacts')),
+    sa.ForeignKeyConstraint(['person_id'], ['people.id'], name=op.f('fk_reset_links_person_id_people')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_reset_links'))
+    )
+    with op.batch_alter_table('reset_links', schema=None) as batch_op:
+        batch_op.create_index('ix_reset_links_expires_at', ['expires_at'], unique=False)
+        batch_op.create_index('ix_reset_links_person_id', ['person_id'], unique=False)
+
     with op.batch_alter_table('passwords', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('good_until', sa.BigInteger(), nullable=True))
         batch_op.create_index('ix_passwords_changed_at', ['changed_at'], unique=False)
 
     with op.batch_alter_table('people', schema=None) as batch_op:

@@ -195,6 +195,7 @@ _IN_REHEARSAL = {
 
 def _ways(template: str, *, status: int = 200, errors: Any = None, **changes: Any) -> Case:
     page = {"has_app": True, "ways": [_PHONE, _MAIL], "has_codes": True, "just_recovered": False, **changes}
+    page.setdefault("temporary", False)
     return Case(template, {"page": page, "user_id": "jane", "errors": errors or {}}, status)
 
 
@@ -584,7 +585,7 @@ _THERE = Organization("1b0e6c1e-5a59-4d4c-9d1d-7f6b6f1f3a10", "Subsidiary Ltd", 
 _LISTED = (
     Found(1, "jane", "jane", "Jane", "Doe", Status.ACTIVE, Role.MEMBER, _NOW),
     Found(2, _LONG, _LONG, "Hildegard von der Tann-Rathsamhausen", "", Status.INACTIVE, Role.MEMBER, _NOW),
-    Found(3, "sam", "sam", "", "", Status.ACTIVE, Role.SUPPORT, _NOW, locked=("password", "app")),
+    Found(3, "sam", "sam", "", "", Status.ACTIVE, Role.SUPPORT, _NOW, locked=("temporary", "password", "app")),
     Found(4, "ulf", "ulf", "Ulf Berg", "", Status.FROZEN, Role.ADMINISTRATOR, _NOW),
 )
 _WHY = {
@@ -1157,6 +1158,28 @@ CASES: dict[str, Case] = {
     "support-person-troubled": _somebody(
         causes=_TROUBLES, rows=_TROUBLED, waits=_WAITS, stories=_TIMELINE, older="1-2", sessions=0
     ),
+    "support-person-lapsed": _somebody(
+        causes=(
+            Cause("password_lapsed", Remedy("unlock", "/support/people/ana/unlock"), {"until": _since(3_600)}),
+            Cause("no_app", Remedy("access-code", "/support/people/ana/access-code")),
+        ),
+        rows=(
+            Factor("password", "locked", bound=_since(90_000), expires=_since(3_600), owed="lapsed"),
+            Factor("app", "none"),
+            Factor("sms", "active", "••• ••• 67", bound=_since(86_400 * 400)),
+        ),
+        stories=(
+            Story(
+                "sign_in",
+                (_line("authn_login_fail", 600, failed=True, reason="lapsed"),),
+                Ending.BADLY,
+                Remedy("unlock", "/support/people/ana/unlock"),
+            ),
+            Story("", (_line("authn_reset_letter_sent", 700, reason="lapsed"),), Ending.WELL),
+            Story("reset", (_line("authn_temporary_password_created", 90_000, reason="reset"),), Ending.WELL),
+            Story("", (_line("authn_reset_link_sent", 90_100, reason="link"),), Ending.WELL),
+        ),
+    ),
     "support-person-locked": _somebody(
         causes=_LOCKED_OUT, status="frozen", waits=_WAITS[:1], stories=(), newest=False, invited_until=_since(-80_000)
     ),
@@ -1190,6 +1213,30 @@ CASES: dict[str, Case] = {
     "password-blocked": Case(
         "signin/password.html", {"user_id": "jane", **_one(Code.TOO_MANY_TRIES, "password", 240)}, 429
     ),
+    "sign-in-classic": Case("signin/user_id.html", {"user_id": "", "errors": {}, "classic": True}, path="/sign-in"),
+    "password-classic": Case(
+        "signin/password.html", {"user_id": "jane", "errors": {}, "classic": True}, path="/sign-in/password"
+    ),
+    "password-lapsed": Case(
+        "signin/password.html",
+        {"user_id": "jane", "classic": True, **_one(Code.PASSWORD_LAPSED, "password", shut=True)},
+        422,
+    ),
+    "password-lapsed-opened": Case(
+        "signin/password.html",
+        {"user_id": "jane", "classic": True, **_one(Code.PASSWORD_LAPSED, "password", shut=False)},
+        422,
+    ),
+    "verify-temporary": _ways("signin/verify.html", has_app=False, ways=[_PHONE], temporary=True),
+    "forgot": Case("classic/ask.html", {"user_id": "jane", "news": "", "errors": {}}, path="/forgot"),
+    "forgot-missing": Case("classic/ask.html", {"user_id": "", "news": "", **_one(Code.MISSING, "user_id")}, 422),
+    "forgot-asked": Case("classic/ask.html", {"user_id": "", "news": "asked", "errors": {}}, path="/forgot"),
+    "forgot-over": Case("classic/ask.html", {"user_id": "", "news": "over", "errors": {}}, path="/forgot"),
+    "forgot-link": Case("classic/link.html", {"token": "t" * 43}),
+    "forgot-shown": Case(
+        "classic/shown.html", {"user_id": "jane", "password": "Kxmq-7rtp-w9bc-d2ef", "until": _since(-86_400)}
+    ),
+    "forgot-shown-already": Case("classic/shown.html", {"user_id": "", "password": ""}),
     "verify": _ways("signin/verify.html"),
     "verify-wrong": _ways("signin/verify.html", status=422, errors=_errors(Refused(Code.WRONG_CODE, "code"))),
     "verify-no-app": _ways("signin/verify.html", has_app=False, ways=[_MAIL], has_codes=False),
@@ -1275,6 +1322,7 @@ CASES: dict[str, Case] = {
     "app-remove-old": _app("remove", replaced=True, last_way=True, next_way_at=_SOON),
     "app-synchronize": _app("synchronize"),
     "app-synchronize-wrong": _app("synchronize", 422, errors=_errors(Refused(Code.NOT_IN_A_ROW, "code_1"))),
+    "password-owed-temporary": Case("signin/new_password.html", {**_OWED, "expired": False, "temporary": True}),
     "password-owed": Case("signin/new_password.html", {**_OWED, "expired": False}),
     "password-expired": Case("signin/new_password.html", {**_OWED, "rules": _ASKED, "expired": True}),
     "phone-new": _new_contact("phone", _OWN_PHONE),

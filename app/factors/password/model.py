@@ -8,6 +8,8 @@ from app.records.organizations.model import PasswordPolicy
 
 DAY = 86_400
 HOUR = 3_600
+TEMPORARY_LIFE = DAY  # seconds that a temporary password from a mailed link is good
+OPENED = 0  # in place of the end of one that lapsed: staff let another link be asked for
 
 
 class Form(StrEnum):
@@ -22,7 +24,8 @@ class PasswordRecord:
     """One row of passwords.
 
     ``pepper`` names the key of the keyring, empty for an imported hash. ``history_salt`` is empty while no
-    digest of this very password is in the history, because only its imported hash was ever seen.
+    digest of this very password is in the history, because only its imported hash was ever seen. ``good_until`` is the
+    end of a temporary password that a mailed link made; None: it does not lapse.
     """
 
     hash: str = field(repr=False)
@@ -32,6 +35,20 @@ class PasswordRecord:
     must_change: bool
     compromised: bool
     history_salt: str = field(repr=False)
+    good_until: int | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether it was handed over to be changed, and says nothing of an account that is in use."""
+        return self.must_change and self.good_until is None
+
+    def lapsed(self, now: int) -> bool:
+        """Whether it is a temporary one that was not replaced in its time: it opens nothing any more."""
+        return self.good_until is not None and self.good_until <= now
+
+    def shut(self, now: int) -> bool:
+        """Whether that locks the password, until a recovery or until staff let another link be asked for."""
+        return self.lapsed(now) and self.good_until != OPENED
 
     @property
     def change_owed(self) -> bool:
@@ -44,10 +61,12 @@ class PasswordRecord:
 
     def owed(self, policy: PasswordPolicy, now: int) -> "Owed | None":
         """Why a new one has to be set before anything else; None: nothing is owed."""
+        if self.lapsed(now):
+            return Owed.LAPSED
         if self.compromised:
             return Owed.COMPROMISED
         if self.must_change:
-            return Owed.TEMPORARY
+            return Owed.TEMPORARY if self.given else Owed.RESET
         expires_at = self.expires_at(policy)
         return Owed.EXPIRED if expires_at is not None and expires_at <= now else None
 
@@ -59,7 +78,9 @@ class PasswordRecord:
 class Owed(StrEnum):
     """Why a new password is owed: templates have a sentence for each."""
 
-    TEMPORARY = "temporary"
+    TEMPORARY = "temporary"  # given by an administrator
+    RESET = "reset"  # temporary, made by a mailed link
+    LAPSED = "lapsed"  # such a one, after its time: not even the right one opens anything
     COMPROMISED = "compromised"
     EXPIRED = "expired"
 

@@ -13,6 +13,10 @@ from app.records.organizations.model import PasswordPolicy
 RAW_MAX = 1024  # code points, before normalising, which is quadratic in older Pythons (CVE-2026-3276)
 LEAST = 8  # code points: no password, a temporary one included, may be shorter (NIST SP 800-63B-4 sec. 3.1.1.2)
 
+_TEMPORARY_LEAST = 15  # code points of a temporary password from a mailed link (security rule 11)
+_GROUP = 4  # characters that are read at a time
+# no l and o, 1 and 0, which look alike
+_READABLE = "abcdefghijkmnpqrstuvwxyz23456789"
 _WORDS = 64  # of a context; bounds the work
 # what ``passwordrules`` can ask for, in this order; a policy asks for some of the four, whichever they are
 _CLASSES = ("lower", "upper", "digit", "special")
@@ -118,6 +122,18 @@ def passwordrules(policy: PasswordPolicy) -> str:
     least = max(policy.min_length, _RANDOM) if policy.min_strength else policy.min_length
     required = "".join(f" required: {name};" for name in _CLASSES[: policy.classes if policy.classes > 1 else 0])
     return f"minlength: {least}; maxlength: {policy.max_length};{required} allowed: ascii-printable;"
+
+
+def temporary_size(policy: PasswordPolicy) -> int:
+    """How many octets ``temporary`` takes, so that it is long enough."""
+    least = max(policy.min_length, _TEMPORARY_LEAST)
+    return _GROUP * -(-(least + 1) // (_GROUP + 1))
+
+
+def temporary(octets: bytes) -> str:
+    """A password that is read off a page: five bits an octet, in groups of four, the first letter a capital."""
+    text = "".join(_READABLE[octet & 31] for octet in octets).capitalize()
+    return "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
 
 
 def classes(password: str) -> int:

@@ -39,9 +39,11 @@ from app.records.people.model import Contact, Person
 from app.records.sessions import store as sessions
 
 NOTICE = "notice_password_changed"
+NOTICE_TEMPORARY = "notice_temporary_password"
 
 _PEPPER = "password-pepper"
 _HISTORY = "password-history"
+_ALL_CLASSES = 4
 _SEEN = 32  # code points of which the strength is estimated: the work grows with the square
 _SEEN_SUBSTITUTED = 16  # where many are signs that stand for letters: it grows with their combinations
 _SUBSTITUTES = frozenset("0123456789@({[<|!$+%")
@@ -180,11 +182,34 @@ class Passwords:
             salt = record.history_salt if record else self._hasher.salt()
             raw = self._hasher.raw(secret, salt)
             remembered = self._digest(raw)
-            broken = self._repeated(raw, history[: policy.history + 1], policy)
+            # after a reset at least the one that was forgotten as well
+            seen = max(policy.history, int(record is not None and record.good_until is not None))
+            broken = self._repeated(raw, history[: seen + 1], policy)
         if broken:
             raise self._refused(policy, broken, candidate, words)
         new = replace(self._hashed(secret), history_salt=salt, remembered=remembered)
         return Prepared(person.id, person.stamp, new, policy.history)
+
+    def draw(
+        self, policy: PasswordPolicy, person: Person, *, words: Sequence[str], record: PasswordRecord | None
+    ) -> tuple[str, Prepared]:
+        """A temporary password that keeps the policy, and its hash, with no transaction open: two slow hashes.
+
+        ``words`` and ``record`` as for ``prepare``. Its digest is in the history from the start, and the one before it
+        stays there, so that neither can be the next. Raises Unavailable.
+        """
+        while True:
+            text = rules.temporary(self._chance.octets(rules.temporary_size(policy)))
+            broken = rules.judge(
+                policy, text, text, words, self._blocklist.blocked, lambda wanted: strength(wanted, words).score
+            )
+            if not broken and rules.classes(text) == _ALL_CLASSES:
+                break
+        secret = rules.normalise(text).encode()
+        salt = (record.history_salt if record else "") or self._hasher.salt()
+        remembered = self._digest(self._hasher.raw(secret, salt))
+        new = replace(self._hashed(secret), history_salt=salt, remembered=remembered)
+        return text, Prepared(person.id, person.stamp, new, max(policy.history, 1))
 
     def set_new(
         self,
@@ -200,12 +225,13 @@ class Passwords:
         keep_session: str = "",
         keep_all: bool = False,
         journey: Mapping[str, str] | None = None,
+        good_until: int | None = None,
     ) -> Changed:
         """Everything that follows from a new password, in the caller's transaction. Returns who is told.
 
         All sessions end and no browser stays known, but for the session of the id ``keep_session``, or where
         ``keep_all`` says so (a voluntary change: architecture rule 5). ``journey`` names what it belongs to in the
-        audit log.
+        audit log. ``good_until``: it is a temporary one, good until then and for one change.
 
         The stamp ends all sessions, tokens, links and flows that carry the older one. Raises
         OutOfOrder(FLOW_EXPIRED) where the stamp or the status changed since ``prepare``: nothing was set then.
@@ -220,16 +246,17 @@ class Passwords:
         else:
             lanes.revoke(transaction, person.id, now)
         ended = 0 if keep_all else sessions.end_all(transaction, person.id, but=keep_session)
-        store.put(transaction, person.id, prepared.new, keep=prepared.history + 1, now=now)
+        store.put(transaction, person.id, prepared.new, keep=prepared.history + 1, now=now, good_until=good_until)
         self._tries.clear(transaction, person.id, Factor.PASSWORD)
         told = self._outbox.notify(
             transaction,
             contacts=people.contacts_of(transaction, person.id),
-            template=NOTICE,
+            template=NOTICE if good_until is None else NOTICE_TEMPORARY,
             variables={
                 "at": now,
                 "address": address,
                 "undo": self._undo.issue(transaction, person.id, Kind.PASSWORD, now),
+                **({"until": good_until} if good_until is not None else {}),
             },
             language=language,
             now=now,
@@ -237,7 +264,7 @@ class Passwords:
         audit.add(
             transaction,
             Record(
-                event=Event.PASSWORD_CHANGED,
+                event=Event.PASSWORD_CHANGED if good_until is None else Event.TEMPORARY_MADE,
                 at=now,
                 person_id=person.id,
                 actor=actor,
@@ -258,6 +285,10 @@ class Passwords:
     def revoke(self, transaction: Transaction, person_id: int, unusable: NewHash, now: int) -> None:
         """Make a person's password useless, whatever it is; a new one is owed, and none of the former may be it."""
         store.revoke(transaction, person_id, unusable, now=now)
+
+    def reopen(self, transaction: Transaction, person_id: int, now: int) -> bool:
+        """After a temporary password lapsed another link may be asked for; True where one had."""
+        return store.reopen(transaction, person_id, now)
 
     def reminded(self, transaction: Transaction, person_id: int, changed_at: int, days: int) -> bool:
         """Note that somebody is told so many days before that the password of a moment expires; False: not again."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.factors.password.model import Form, NewHash, PasswordRecord, Remembered
+from app.factors.password.model import OPENED, Form, NewHash, PasswordRecord, Remembered
 from app.foundation.sql import Prepared, Transaction, metadata
 
 passwords = Table(
@@ -38,6 +38,7 @@ passwords = Table(
     Column("must_change", Boolean, nullable=False),
     Column("compromised", Boolean, nullable=False),
     Column("history_salt", String(128), nullable=False),
+    Column("good_until", BigInteger),
     Index("ix_passwords_changed_at", "changed_at"),
 )
 
@@ -90,8 +91,9 @@ _PUT = Prepared(
         form=bindparam("new_form"),
         history_salt=bindparam("new_history_salt"),
         changed_at=bindparam("now"),
-        must_change=False,
+        must_change=bindparam("new_must_change"),
         compromised=False,
+        good_until=bindparam("new_good_until"),
     )
 )
 _REMEMBER = Prepared(insert(history))
@@ -128,25 +130,37 @@ def remembered(transaction: Transaction, person_id: int) -> tuple[Remembered, ..
     return tuple(Remembered(row.digest_key, row.digest) for row in rows)
 
 
-def add(transaction: Transaction, person_id: int, new: NewHash, *, must_change: bool, now: int) -> None:
+def add(
+    transaction: Transaction,
+    person_id: int,
+    new: NewHash,
+    *,
+    must_change: bool,
+    now: int,
+    good_until: int | None = None,
+) -> None:
     """Give a person who has none a password."""
-    transaction.execute(
-        insert(passwords).values(
-            person_id=person_id, **_values(new), changed_at=now, must_change=must_change, compromised=False
-        )
-    )
+    values = {**_values(new), "changed_at": now, "must_change": must_change, "good_until": good_until}
+    transaction.execute(insert(passwords).values(person_id=person_id, compromised=False, **values))
     if new.remembered:
         _remember(transaction, person_id, new.remembered, now)
 
 
-def put(transaction: Transaction, person_id: int, new: NewHash, *, keep: int, now: int) -> None:
-    """Replace a person's password, or give the first one, and remember no more than ``keep`` digests."""
-    values = {f"new_{name}": value for name, value in _values(new).items()}
-    if _PUT.count(transaction, {**values, "of_person": person_id, "now": now}) == 1:
+def put(
+    transaction: Transaction, person_id: int, new: NewHash, *, keep: int, now: int, good_until: int | None = None
+) -> None:
+    """Replace a person's password, or give the first one, and remember no more than ``keep`` digests.
+
+    With ``good_until`` it is a temporary one, which has to be changed.
+    """
+    temporary = good_until is not None
+    values: dict[str, object] = {f"new_{name}": value for name, value in _values(new).items()}
+    values |= {"of_person": person_id, "now": now, "new_must_change": temporary, "new_good_until": good_until}
+    if _PUT.count(transaction, values) == 1:
         if new.remembered:
             _remember(transaction, person_id, new.remembered, now)
     else:
-        add(transaction, person_id, new, must_change=False, now=now)
+        add(transaction, person_id, new, must_change=temporary, now=now, good_until=good_until)
     _TRIM.count(transaction, {"of_person": person_id, "keep": keep})
 
 
@@ -172,8 +186,20 @@ def revoke(transaction: Transaction, person_id: int, unusable: NewHash, *, now: 
             changed_at=now,
             must_change=False,
             compromised=True,
+            good_until=None,
         ),
         {"of_person": person_id},
+    )
+
+
+def reopen(transaction: Transaction, person_id: int, now: int) -> bool:
+    """A temporary password that lapsed locks no more, and opens nothing all the same. False where none has."""
+    shut = (passwords.c.good_until > OPENED, passwords.c.good_until <= now)
+    return (
+        transaction.execute(
+            update(passwords).where(_OF, *shut).values(good_until=OPENED), {"of_person": person_id}
+        ).rowcount
+        == 1
     )
 
 
@@ -224,4 +250,5 @@ def _record(row: Any) -> PasswordRecord:
         must_change=bool(row.must_change),
         compromised=bool(row.compromised),
         history_salt=row.history_salt,
+        good_until=row.good_until,
     )

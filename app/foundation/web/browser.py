@@ -19,6 +19,7 @@ NEXT = "keyturn-next"  # the page that somebody asked for before signing in
 DONE = "keyturn-done"  # what the page before this one did, told once
 ENROLL = "keyturn-enroll"  # when the key of a new app was shown, sealed
 APPROVAL = "keyturn-approval"  # a request of support, found by its code
+RESET = "keyturn-reset"  # a temporary password to be shown on the next page, sealed
 TASK = "keyturn-task"  # a flow that a signed-in page began: a new contact, a fresh proof
 
 

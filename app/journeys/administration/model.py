@@ -59,6 +59,9 @@ class PasswordShown:
     must_change: bool
     compromised: bool
     imported: bool  # the hash was made elsewhere, and nobody has signed in since
+    good_until: int | None  # of a temporary one that a mailed link made
+    lapsed: bool  # such a one, after its time
+    locked: bool  # for that, until an unlock or a recovery
 
 
 @dataclass(frozen=True, slots=True)

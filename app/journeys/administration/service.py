@@ -232,7 +232,13 @@ class Administration:
                     for one in people.contacts_of(looking, person.id)
                 ),
                 password=PasswordShown(
-                    record.changed_at, record.must_change, record.compromised, imported=record.form is Form.TYPED
+                    record.changed_at,
+                    record.must_change,
+                    record.compromised,
+                    imported=record.form is Form.TYPED,
+                    good_until=record.good_until or None,
+                    lapsed=record.lapsed(now),
+                    locked=record.shut(now),
                 )
                 if record
                 else None,
@@ -272,6 +278,8 @@ class Administration:
             for factor in _FACTORS:
                 if factor not in left:
                     self._tries.forgive(transaction, person.id, factor)
+            if self._passwords.reopen(transaction, person.id, now) and Factor.PASSWORD not in cleared:
+                cleared = (Factor.PASSWORD, *cleared)
             details: dict[str, object] = {
                 "reason": reason,
                 "cleared": [factor.value for factor in cleared],

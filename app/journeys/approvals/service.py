@@ -273,6 +273,8 @@ class Approvals:
 
     def _check_unlock(self, transaction: Transaction, person: Person, _request: Request, now: int) -> None:
         record = self._means.passwords.find(transaction, person.id)
+        if record is not None and record.shut(now):
+            return  # which lets another link be asked for
         if record is not None and record.change_owed:
             raise Wrong(Code.UNLOCK_NOT_ENOUGH)
         standings = [self._means.tries.standing(transaction, person.id, factor) for factor in _FACTORS]
@@ -435,6 +437,7 @@ class Approvals:
             for factor in _FACTORS:
                 if not self._means.tries.standing(transaction, person.id, factor).disabled:
                     self._means.tries.forgive(transaction, person.id, factor)
+            self._means.passwords.reopen(transaction, person.id, now)
         elif request.action is Action.REMOVE_APP:
             # not as if it were stolen: its owner may still undo this with it (security rule 5)
             present = tuple(state for state in AppState if state is not AppState.REMOVED)

@@ -49,7 +49,7 @@ class Found:
     no_first: bool = False
     no_second: bool = False
     by_home: bool = False  # what all their organizations take is nothing they have, so the home organization's holds
-    locked: tuple[str, ...] = ()  # password, app, pin
+    locked: tuple[str, ...] = ()  # temporary (a password that lapsed), password, app, pin
 
     @property
     def name(self) -> str:

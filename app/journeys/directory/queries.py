@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import true as everyone
 
+from app.factors.password.model import OPENED
 from app.factors.password.store import passwords
 from app.factors.recovery_code.store import codes, sets
 from app.factors.totp.model import AppState
@@ -112,7 +113,9 @@ def _condition(looking: Transaction, look: Look, now: int) -> tuple[ColumnElemen
     active = people.c.status == Status.ACTIVE.value
     match look.listed:
         case Listed.LOCKED:
-            return or_(people.c.status == Status.FROZEN.value, and_(active, _failed())), []
+            shut = _shut(now)
+            locked = or_(people.c.status == Status.FROZEN.value, and_(active, or_(_failed(), shut)))
+            return locked, [case((and_(active, shut), 1), else_=0).label("lapsed")]
         case Listed.NEVER_ACTIVATED:
             return and_(active, not_(_in_use())), []
         case Listed.EXPIRING:
@@ -139,10 +142,17 @@ def _failed() -> ColumnElement[bool]:
     )
 
 
+def _shut(now: int) -> ColumnElement[bool]:
+    """Whether a temporary password that was not used in its time locks."""
+    over = (passwords.c.good_until > OPENED, passwords.c.good_until <= now)
+    return exists().where(passwords.c.person_id == people.c.id, *over)
+
+
 def _in_use() -> ColumnElement[bool]:
     """An app, or a password that nobody else has seen; what an invitation would not touch (steps/invite.py)."""
     bound = exists().where(apps.c.person_id == people.c.id, apps.c.state != AppState.REMOVED.value)
-    return or_(bound, exists().where(passwords.c.person_id == people.c.id, passwords.c.must_change.is_(False)))
+    own = or_(passwords.c.must_change.is_(False), passwords.c.good_until.is_not(None))
+    return or_(bound, exists().where(passwords.c.person_id == people.c.id, own))
 
 
 def _in(these: list[str]) -> ColumnElement[bool]:
@@ -240,5 +250,6 @@ def _found(row: RowMapping) -> Found:
         signed_in_at=row.get("signed_in_at"),
         no_first=bool(row.get("no_first")),
         no_second=bool(row.get("no_second")),
+        locked=("temporary",) if row.get("lapsed") else (),
         by_home=bool(row.get("by_home")),
     )

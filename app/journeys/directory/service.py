@@ -91,7 +91,7 @@ class Directory:
         judged = []
         for one in batch:
             standings = ((factor, self._means.tries.standing(looking, one.person_id, factor)) for factor in _FACTORS)
-            locked = tuple(factor.value for factor, standing in standings if standing.locked(now))
+            locked = (*one.locked, *(factor.value for factor, standing in standings if standing.locked(now)))
             if locked or one.status is Status.FROZEN:
                 judged.append(replace(one, locked=locked))
         return judged
@@ -130,7 +130,7 @@ def _canonical(prefix: str) -> str:
 
 
 def _cells(one: Found) -> tuple[str, ...]:
-    why = [*(f"{factor} locked" for factor in one.locked)]
+    why = ["temporary password lapsed" if which == "temporary" else f"{which} locked" for which in one.locked]
     if one.expires_at is not None:
         why.append(f"password expires {_written(one.expires_at)}")
     if one.signed_in_at is not None:

@@ -16,6 +16,7 @@ from app.records.flows import store as grants
 from app.records.invitations import store as invitations
 from app.records.lanes import store as lanes
 from app.records.people import store as people
+from app.records.resets import store as resets
 from app.records.sessions import store as sessions
 
 _DAY = 86_400
@@ -40,6 +41,7 @@ class Housekeeping:
             gone = grants.forget(transaction, now - _KEPT) + totp.forget(transaction, now - _KEPT)
             gone += access_codes.forget(transaction, now - _KEPT)
             gone += lanes.forget(transaction, now) + sessions.forget(transaction, now)
+            gone += resets.forget(transaction, now)
             gone += invitations.forget(transaction, now - _INVITATIONS_KEPT)
             gone += people.forget_pending(transaction, now) + cases.forget(transaction, now)
             return gone + outbox.forget(transaction, now - _MESSAGES_KEPT)

@@ -15,18 +15,20 @@ class VerifyPage:
     ways: tuple[Way, ...]
     has_codes: bool
     just_recovered: bool  # for a day messages do not suffice (security rule 6)
+    temporary: bool = False  # the password came of a mailed link: no mailbox is a second proof (security rule 11)
     has_answer: bool = False  # to a security question, which stands beside a temporary password alone
     by_new_app: bool = False  # the fresh proof was by an app that cannot change older factors yet
 
 
 @dataclass(frozen=True, slots=True)
 class NewPasswordPage:
-    """The rules before anything is typed. ``expired``: that is why the present one has to go."""
+    """The rules before anything is typed. ``expired``, ``temporary``: that is why the present one has to go."""
 
     user_id: str
     rules: tuple[Rule, ...]
     passwordrules: str
     expired: bool
+    temporary: bool = False  # it came of a mailed link
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.factors.password.model import Owed
 from app.factors.password.service import Passwords
@@ -24,6 +25,7 @@ from app.records.people.model import Channel, Contact, Person
 from app.records.sessions.model import SessionProof
 from app.steps.app_code import AppCodes
 from app.steps.claim import Claims, named
+from app.steps.classics import Classics
 from app.steps.handoff import Handoffs, Stop
 from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.new_password import NewPassword
@@ -31,7 +33,7 @@ from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
 from app.steps.presence import HELD_BACK, Entered, Presence, Present
 from app.steps.saved_code import SavedCodes
-from app.steps.security_answer import SecurityAnswerStep
+from app.steps.security_answer import TEMPORARY, SecurityAnswerStep
 
 # moves a flow on by a step, or returns None where somebody was faster
 _Advance = Callable[[Callable[[Held], tuple[str, Held] | None]], tuple[str, Held] | None]
@@ -58,6 +60,7 @@ class SignInMeans:
     presence: Presence
     handoffs: Handoffs
     helpdesks: Helpdesks
+    classics: Classics
 
 
 class SignIn:
@@ -80,7 +83,12 @@ class SignIn:
         self._presence = means.presence
         self._helpdesks = means.helpdesks
         self._handoffs = means.handoffs
+        self._classics = means.classics
         self._pins = PinStep(means.pins, course=COURSE, at=Door.SIGN_IN, contacts=self._contacts, after=State.DONE)
+
+    def offers_links(self) -> bool:
+        """Whether a reset link may be asked for: a fact of the installation, whoever is asked for."""
+        return self._classics.any()
 
     # ---- who, and the password
 
@@ -106,7 +114,8 @@ class SignIn:
         self._limits.attempt(visit)
         held = self._flows.at(cookie, COURSE, State.PASSWORD)
         now, owed = self._password.prove(visit, held.flow, typed, lambda _, __, now: now)
-        advanced = self._flows.advance(held, state=State.VERIFY, proof=Proof(PASSWORD, now), owed=bool(owed))
+        notes: dict[str, Any] = {"owed": bool(owed), TEMPORARY: owed is Owed.RESET}
+        advanced = self._flows.advance(held, state=State.VERIFY, proof=Proof(PASSWORD, now), **notes)
         if advanced is None:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.VERIFY))
         return advanced[0]
@@ -137,6 +146,7 @@ class SignIn:
             ways=_ways(contacts),
             has_codes=has_codes,
             just_recovered=_just_recovered(person, now),
+            temporary=bool(flow.notes.get(TEMPORARY)),
             has_answer=answer is not None,
         )
 
@@ -200,11 +210,19 @@ class SignIn:
         )
         return self._end(visit, proof, entered, lambda step: step(held))
 
-    def _contacts(self, transaction: Transaction, person: Person, _flow: Flow, now: int) -> tuple[Contact, ...]:
-        """Where a PIN may go at sign-in: nowhere for a day after a recovery (security rule 6)."""
+    def _contacts(self, transaction: Transaction, person: Person, flow: Flow, now: int) -> tuple[Contact, ...]:
+        """Where a PIN may go at sign-in: nowhere for a day after a recovery (security rule 6).
+
+        After a temporary password that a mailed link made, to phones alone, and nowhere in place of an app (rule 11).
+        """
         if _just_recovered(person, now):
             return ()
-        return people.usable_contacts(transaction, person.id, now)
+        usable = people.usable_contacts(transaction, person.id, now)
+        if not flow.notes.get(TEMPORARY):
+            return usable
+        if self._apps.usable(transaction, person.id, now, waiting=True):
+            return ()
+        return tuple(contact for contact in usable if contact.channel is Channel.SMS)
 
     def send(self, visit: Visit, cookie: str | None, channel: str) -> None:
         """Alternative Authentication: send a PIN, the first one or another."""
@@ -215,12 +233,21 @@ class SignIn:
             self._pins.send(visit, cookie, channel)
             return
         self._limits.attempt(visit)
+        if held.flow.notes.get(TEMPORARY):
+            self._must_reach(held.flow, channel)
         with self._database.begin() as transaction:
             person = self._claims.required(transaction, held.flow, COURSE)
             notes = self._pins.first(transaction, visit, held.flow, person, channel)
         if self._flows.change(held, state=State.PIN, **notes) is None:
             self._pins.withdraw(notes)
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(State.PIN))
+
+    def _must_reach(self, flow: Flow, channel: str) -> None:
+        now = self._clock.now()
+        with self._database.read() as looking:
+            contacts = self._contacts(looking, self._claims.required(looking, flow, COURSE), flow, now)
+        if all(contact.channel != channel for contact in contacts):
+            raise Wrong(Code.NO_CHANNEL, field="channel")
 
     def pin_page(self, cookie: str | None) -> PinPage:
         """Everything true about the PIN now."""
@@ -283,7 +310,8 @@ class SignIn:
             person = self._claims.required(looking, flow, COURSE)
             printed = self._new_password.printed(looking, person)
             owed = self._new_password.owed(looking, person)
-        return NewPasswordPage(flow.user_id, printed.rules, printed.attribute, expired=owed is Owed.EXPIRED)
+        temporary = bool(flow.notes.get(TEMPORARY))
+        return NewPasswordPage(flow.user_id, printed.rules, printed.attribute, owed is Owed.EXPIRED, temporary)
 
     def set_new_password(self, visit: Visit, cookie: str | None, candidate: str, confirm: str) -> Ended:
         """Set the password that is owed; the person is signed in by it, or owes a security question as well."""
@@ -294,18 +322,21 @@ class SignIn:
             person = self._claims.required(looking, flow, COURSE)
         prepared = self._new_password.prepare_counted(visit, held, person, candidate, confirm)
         now = self._clock.now()
+        reset = bool(flow.notes.get(TEMPORARY))
         with self._database.begin() as transaction:
             changed = self._passwords.set_new(
                 transaction,
                 person=person,
                 prepared=prepared,
                 actor="self",
-                reason="change_owed",
+                reason="reset" if reset else "change_owed",
                 journey=named(flow),
                 address=visit.address,
                 language=person.language or visit.language,
                 now=now,
             )
+            if reset:
+                people.mark_recovered(transaction, person.id, now)
             renewed = replace(person, stamp=changed.stamp)
             entered: Entered | State = State.QUESTION
             if not self._answers.owed(transaction, renewed):

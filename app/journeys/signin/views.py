@@ -54,16 +54,20 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
             return go_to(COURSE.start)
         return go_to(HOME)
 
+    def _user_id_page(user_id: str, refusal: Refusal | None = None, *, ended: bool = False) -> Response:
+        context = {"user_id": user_id, "ended": ended, "classic": sign_in.offers_links()}
+        return show("signin/user_id.html", context, refusal)
+
     @doors.get("/sign-in")
     def user_id_page() -> Response:
         # whoever is signed in is led on from every page that leads here, so with both cookies a session has ended
         ended = bool(read_cookie(NEXT) and read_cookie(SESSION))
-        return show("signin/user_id.html", {"user_id": "", "ended": ended})
+        return _user_id_page("", ended=ended)
 
     @doors.get("/sign-in/to/<note>")
     def handed_on(note: str) -> Response:
         user_id, stop = sign_in.handed_on(note)
-        response = show("signin/user_id.html", {"user_id": user_id})
+        response = _user_id_page(user_id)
         write_cookie(response, NEXT, stop)
         return response
 
@@ -74,13 +78,16 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         try:
             cookie = sign_in.start(visit(), typed)
         except (Wrong, Throttled) as refusal:
-            return show("signin/user_id.html", {"user_id": typed[:USER_ID_MAX]}, refusal)
+            return _user_id_page(typed[:USER_ID_MAX], refusal)
         return _to(State.PASSWORD, cookie)
 
     @doors.get("/sign-in/password")
     def password_page() -> Response:
+        return _password_page()
+
+    def _password_page(refusal: Refusal | None = None) -> Response:
         flow = sign_in.at(read_cookie(SIGN_IN), State.PASSWORD)
-        return show("signin/password.html", {"user_id": flow.user_id})
+        return show("signin/password.html", {"user_id": flow.user_id, "classic": sign_in.offers_links()}, refusal)
 
     @doors.post("/sign-in/password")
     def check_password() -> Response:
@@ -89,7 +96,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
         try:
             cookie = sign_in.check_password(visit(), held, form.text("password"))
         except (Wrong, Throttled) as refusal:
-            return show("signin/password.html", {"user_id": sign_in.at(held, State.PASSWORD).user_id}, refusal)
+            return _password_page(refusal)
         return _to(State.VERIFY, cookie)
 
     def _support() -> Helpdesk | None:
@@ -194,6 +201,7 @@ def blueprint(sign_in: SignIn, presence: Presence) -> Blueprint:
             "rules": page.rules,
             "passwordrules": page.passwordrules,
             "expired": page.expired,
+            "temporary": page.temporary,
         }
         return show("signin/new_password.html", context, refusal, support=_support())
 

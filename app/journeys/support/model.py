@@ -165,7 +165,8 @@ class Facts:
     invited_until: int = 0  # of an invitation that did not come to its end
     reached: str = ""  # the step of the activation that is due; empty where it was not begun
     activated: bool = True  # there is a password or an app that is theirs
-    change_owed: str = ""  # why the password has to be changed: compromised, temporary, age
+    change_owed: str = ""  # why the password has to be changed: compromised, temporary, reset, lapsed, age
+    lapsed_at: int = 0  # when a temporary password of a mailed link was over, where that locks
     apps: Mapping[str, int] = field(default_factory=dict)  # how many of each state
     phones: int = 0  # usable now
     mailboxes: int = 0

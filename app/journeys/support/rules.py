@@ -16,6 +16,7 @@ _APP_EVENTS = {Event.APP_OK, Event.APP_FAIL, Event.APP_REUSE}
 _GOALS = {
     Event.SIGN_IN_OK,
     Event.PASSWORD_CHANGED,
+    Event.TEMPORARY_MADE,
     Event.UNLOCKED,
     Event.ACTIVATED,
     Event.REHEARSED,
@@ -27,6 +28,7 @@ _GOALS = {
 # what its owner would want to have frozen, if it was not they
 _CHANGES = {
     Event.PASSWORD_CHANGED,
+    Event.TEMPORARY_MADE,
     Event.APP_ADDED,
     Event.APP_REMOVED,
     Event.APP_DISABLED,
@@ -151,7 +153,7 @@ def _after(lines: Sequence[Line], facts: Facts) -> Remedy | None:
     if any(line.reason == "clock_off" for line in lines) and last.event in {*_APP_EVENTS, Event.THROTTLED}:
         return Remedy("set_clock")
     waiting = {factor for factor, _, until in facts.waits if until == 0 or until > facts.now}
-    if _factor(last) in waiting:
+    if _factor(last) in waiting or (last.reason == _LAPSED and facts.lapsed_at):
         return Remedy("unlock")
     if last.event == Event.PIN_NOT_SENT and last.reason in _NO_SMS:
         return _instead("sms", "", facts)
@@ -160,10 +162,12 @@ def _after(lines: Sequence[Line], facts: Facts) -> Remedy | None:
     return Remedy(_ADVICE.get((last.event, last.reason), _ADVICE.get((last.event, ""), "")) or "try_again")
 
 
+_LAPSED = "lapsed"  # the right password, and a temporary one after its time
 _NO_SMS = frozenset({"sms_country", "sms_rests"})  # what the guard over SMS says; e-mail does as well as ever
 
 _ADVICE: Mapping[tuple[str, str], str] = {
     (Event.SIGN_IN_FAIL, ""): "forgotten",
+    (Event.SIGN_IN_FAIL, "lapsed"): "new_link",
     (Event.APP_FAIL, ""): "next_code",
     (Event.APP_REUSE, ""): "next_code",
     (Event.CODE_FAIL, ""): "newest_codes",
@@ -228,6 +232,8 @@ def _causes(facts: Facts, lines: Sequence[Line]) -> Iterator[Cause]:
     for factor in ("password", "app", "pin"):
         if factor in facts.dead:
             yield Cause(f"{factor}_dead", Remedy("remove-app" if factor == "app" else "forgotten"))
+    if facts.lapsed_at:
+        yield Cause("password_lapsed", Remedy("unlock"), {"until": facts.lapsed_at})
     yield from _clock(recent)
     yield from _waiting(facts)
     yield from _undelivered(facts, recent)
@@ -235,8 +241,9 @@ def _causes(facts: Facts, lines: Sequence[Line]) -> Iterator[Cause]:
     yield from _refused(facts, recent)
     if facts.reached and facts.invited_until:
         yield Cause("activation_unfinished", Remedy("resend-activation"), {"until": facts.invited_until})
-    if facts.change_owed:
-        yield Cause("change_owed", Remedy("change_at_sign_in"), {"why": facts.change_owed})
+    if facts.change_owed and not facts.lapsed_at:
+        remedy = "new_link" if facts.change_owed == "lapsed" else "change_at_sign_in"
+        yield Cause("change_owed", Remedy(remedy), {"why": facts.change_owed})
     if facts.recovered_at > facts.now - DAY:
         yield Cause("just_recovered", Remedy("app_or_code"), {"until": facts.recovered_at + DAY})
 
@@ -367,7 +374,9 @@ def _refused(facts: Facts, recent: Sequence[Line]) -> Iterator[Cause]:
             name = "pin_expired" if line.reason == "expired" else "wrong_pin"
         if line.reason == "not_allowed":
             name = "proof_not_allowed"
-        explained = line.reason == "clock_off" or any(factor == _factor(line) for factor, _, _ in facts.waits)
+        explained = line.reason in {"clock_off", _LAPSED} or any(
+            factor == _factor(line) for factor, _, _ in facts.waits
+        )
         if name and not explained:
             yield Cause(name, _after((line,), facts), {"rules": line.details.get("rules", ()), "reason": line.reason})
         return

@@ -179,6 +179,7 @@ class Support:
             reached=invitation.reached if invitation else "",
             activated=_activated(record, bound, invitation),
             change_owed=_owed(record, expires_at, now),
+            lapsed_at=record.good_until or 0 if record and record.shut(now) else 0,
             apps=_count(bound, now),
             phones=sum(one.channel is Channel.SMS and one.usable(now) for one in contacts),
             mailboxes=sum(one.channel is Channel.EMAIL and one.usable(now) for one in contacts),
@@ -298,13 +299,17 @@ def _activated(record: PasswordRecord | None, bound: Sequence[App], invitation: 
     """Whether there is anything to get in with: a password of their own, or an app."""
     if record is None:
         return bool(bound)
-    return bool(bound) or not record.must_change or invitation is None
+    return bool(bound) or not record.given or invitation is None
 
 
 def _owed(record: PasswordRecord | None, expires_at: int, now: int) -> str:
     if record is None or not (record.change_owed or 0 < expires_at <= now):
         return ""
-    return "compromised" if record.compromised else "temporary" if record.must_change else "age"
+    if record.lapsed(now):
+        return "lapsed"
+    if record.compromised:
+        return "compromised"
+    return "age" if not record.must_change else "temporary" if record.given else "reset"
 
 
 def _count(bound: Iterable[App], now: int) -> dict[str, int]:
@@ -329,10 +334,10 @@ def _password(record: PasswordRecord | None, facts: Facts, expires_at: int, last
     held = "password" in facts.dead or any(factor == "password" for factor, _, _ in facts.waits)
     return Row(
         "password",
-        "expired" if facts.change_owed else "locked" if held else "active",
+        "locked" if facts.lapsed_at else "expired" if facts.change_owed else "locked" if held else "active",
         bound=moment(record.changed_at, facts.now),
         last_used=_when(last, facts.now),
-        expires=moment(expires_at, facts.now) if expires_at else None,
+        expires=moment(record.good_until or expires_at, facts.now) if record.good_until or expires_at else None,
         owed=facts.change_owed,
     )
 

@@ -31,6 +31,9 @@ class Event(StrEnum):
     ANSWER_SET = "security_question_set"
     LINK_SENT = "authn_lane_link_sent"
     LINK_OPENED = "authn_lane_link_opened"
+    RESET_SENT = "authn_reset_link_sent"
+    RESET_LETTER = "authn_reset_letter_sent"  # instead of a link: which way is theirs
+    TEMPORARY_MADE = "authn_temporary_password_created"
     PIN_SENT = "authn_pin_sent"
     PIN_NOT_SENT = "authn_pin_not_sent"
     PIN_OK = "authn_pin_success"

@@ -188,8 +188,8 @@ _DEPARTURES: tuple[tuple[Callable[[Policy], bool], Departure], ...] = (
             "classic",
             "profile",
             f"{_NIST} sec. 3.1.1.2 and 4.2; {_ASVS} 6.2 and 6.4",
-            "The profile classic has composition rules, periodic change, security questions, mailed temporary "
-            "passwords, and locks until somebody unlocks.",
+            "The profile classic has composition rules, periodic change, security questions, temporary passwords "
+            "by a mailed link, and locks until somebody unlocks.",
         ),
     ),
     (

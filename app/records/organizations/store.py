@@ -31,6 +31,7 @@ from app.records.organizations.model import (
     Membership,
     Organization,
     Policy,
+    Profile,
     Proof,
     RecoveryPolicy,
     Role,
@@ -304,6 +305,14 @@ def policies_in_force(transaction: Transaction, now: int) -> dict[str, Policy]:
     """What each organization that ever decided something has decided at a moment, by its id."""
     held = select(policies.c.organization_id, policies.c.body).where(policies.c.number == _HOLDS)
     return {str(row.organization_id): from_json(row.body) for row in transaction.execute(held, {"now": now})}
+
+
+def any_of(transaction: Transaction, profile: Profile, now: int) -> bool:
+    """Whether any organization has chosen a profile at a moment. None has to be named or read for it."""
+    # in the one spelling of ``to_json``: a text of somebody's own would have its quotes escaped
+    chosen = policies.c.body.contains(f'"profile":"{profile.value}"', autoescape=True)
+    found = select(policies.c.organization_id).where(policies.c.number == _HOLDS, chosen).limit(1)
+    return transaction.execute(found, {"now": now}).first() is not None
 
 
 def standing_of(transaction: Transaction, person_id: int, now: int) -> tuple[tuple[Membership, ...], Policy]:

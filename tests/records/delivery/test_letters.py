@@ -26,6 +26,7 @@ OF_STAFF = (
 )
 NOTICES = (
     "notice_password_changed",
+    "notice_temporary_password",
     "notice_frozen",
     "notice_unfrozen",
     "notice_rolled_back",
@@ -49,7 +50,7 @@ CHANGES = tuple(
     name
     for name in NOTICES
     if name.startswith(("notice_app", "notice_code", "notice_contact", "notice_question"))
-    or name in {"notice_password_changed", "notice_unfrozen", "notice_rolled_back"}
+    or name in {"notice_password_changed", "notice_temporary_password", "notice_unfrozen", "notice_rolled_back"}
 )
 UNDO = f"https://keyturn.example.org/undo/{'x' * 43}"
 FULL = {
@@ -273,7 +274,8 @@ def test_a_language_that_is_not_spoken_becomes_the_default_one() -> None:
 def test_every_template_comes_for_both_channels() -> None:
     names = {path.name.split(".")[0] for path in TEMPLATES.glob("*.txt") if not path.name.startswith("_")}
     only_mailed = {"audit_seal", "notice_password_expires"}
-    assert names == {"pin", "lane_link", "invitation", "access_code", "approval", *NOTICES, *only_mailed}
+    named = {"pin", "lane_link", "reset_link", "invitation", "access_code", "approval"}
+    assert names == {*named, *NOTICES, *only_mailed}
     assert all(exists(name, channel) for name in names - only_mailed for channel in Channel)
     assert not exists("nothing", Channel.SMS)
 
@@ -314,6 +316,24 @@ def test_a_reminder_says_when_the_password_expires_and_where_it_is_changed(langu
         assert f" {days} {'Tag' if language == 'de' else 'day'}" in letter.subject
         assert "14:13 UTC" in letter.text
         assert "https://keyturn.example.org/authenticators/password" in letter.text.split("\n")
+
+
+@languages
+@pytest.mark.parametrize("channel", Channel)
+@pytest.mark.parametrize("way", ["link", "recovery", "administrator", "lapsed"])
+def test_a_reset_link_stands_on_a_line_of_its_own_and_in_no_letter_that_names_another_way(
+    way: str, channel: Channel, language: str
+) -> None:
+    variables = {"way": way, "token": "t" * 43, "at": AT, "address": "203.0.113.7"}
+    letter = Letters(settings(**FULL)).render("reset_link", channel, language, variables)
+    lines = letter.text.split("\n")
+    assert lines.count(f"https://keyturn.example.org/forgot/{'t' * 43}") == (way == "link")
+    assert ("t" * 43 in letter.text) == (way == "link")
+    assert "t" * 43 not in letter.subject
+    recovers = way == "recovery" or (way == "lapsed" and channel is Channel.EMAIL)
+    assert ("https://keyturn.example.org/recovery" in lines) == recovers
+    if channel is Channel.SMS:
+        assert septets(letter.text) <= SMS_LIMIT
 
 
 def test_a_letter_does_not_show_itself() -> None:
