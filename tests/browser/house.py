@@ -84,12 +84,13 @@ class House:
         """A person whom no test has met."""
         return self._people.pop()
 
-    def command(self, *arguments: str) -> str:
+    def command(self, *arguments: str, typed: str = "") -> str:
         """What `keyturn` says, run by the operator beside the portal."""
         done = subprocess.run(
             [sys.executable, "-m", "app.cli", *arguments],
             cwd=ROOT,
             env=dict(self._environ),
+            input=typed.encode(),
             capture_output=True,
             check=False,
         )

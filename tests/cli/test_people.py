@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app.cli.importing import Progress
+from app.factors.password.store import passwords
 from app.foundation.settings import ROOT
 from app.foundation.sql import Database
 from app.records.people import store as people
@@ -120,6 +121,28 @@ def test_an_unlock_is_told_and_written_down(either):
         "she called",
     )
     assert json.loads(either.ok("user", "unlock", "jane", "--reason", "x", "--json").stdout)["left"] == []
+
+
+def test_a_temporary_password_that_lapsed_is_shown_and_unlocked(either):
+    either.ok("user", "create", "jane", *FULL, "--password-stdin", typed="a fine passphrase")
+    database = Database(either.env["KEYTURN_DATABASE_URL"])
+
+    def until(moment):
+        with database.begin() as transaction:
+            transaction.execute(passwords.update().values(good_until=moment))
+
+    until(2**40 // 100)
+    assert "good until" in words(either.ok("user", "show", "jane").stdout)
+    until(1_000)
+    assert "lapsed: locked until unlocked or recovered" in words(either.ok("user", "show", "jane").stdout)
+    password = json.loads(either.ok("user", "show", "jane", "--json").stdout)["password"]
+    assert (password["good_until"], password["lapsed"], password["locked"]) == (1_000, True, True)
+    assert "unlocked: password" in either.ok("user", "unlock", "jane", "--reason", "she called").stdout
+    said = words(either.ok("user", "show", "jane").stdout)
+    assert "lapsed" in said
+    assert "locked until" not in said
+    assert "nothing was locked" in either.ok("user", "unlock", "jane", "--reason", "again").stdout
+    database.close()
 
 
 def test_what_is_frozen_is_shown_and_opened_again(either):

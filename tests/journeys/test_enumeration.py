@@ -21,12 +21,15 @@ import redis
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
+from app.factors.password.store import passwords
 from app.factors.totp import rules as totp
 from app.foundation.sql import Database
 from app.records.attempts import service as attempts
 from app.records.attempts import store
 from app.records.attempts.model import Factor
-from app.records.people.model import Status
+from app.records.organizations.model import DEFAULT, PRESETS, Profile
+from app.records.people import store as people
+from app.records.people.model import Channel, Contact, Status
 from tests.hands import HandClock
 from tests.journeys import behind
 from tests.portal import PASSWORD, Browser, Portal, opened
@@ -175,6 +178,8 @@ class Walk:
 
     def step(self, name: str, act: Callable[[Browser, str], TestResponse], *, expected: int) -> None:
         """One request of each; nobody's status may be another."""
+        # what holds for the installation is looked up now and then, for whoever comes first
+        self.portal.browser(REMOTE_ADDR="198.51.100.2").get("/sign-in")
         for user_id, browser in self._browsers.items():
             before, hashes = self._calls(), self.portal.base.hasher.done
             self._ledger.begin()
@@ -353,6 +358,19 @@ def walk_sign_in(walk: Walk, clock: HandClock) -> None:
     walk.post("/recovery/token", code="", expected=422)
 
 
+def walk_forgot(walk: Walk) -> None:
+    """Three links in a quarter of an hour, and what is beyond, which nobody is told."""
+    walk.begin()
+    walk.get("/sign-in")
+    walk.post("/sign-in", user_id="{user_id}", expected=303)
+    walk.get("/sign-in/password")
+    walk.get("/forgot")
+    for _ in range(5):
+        walk.post("/forgot", user_id="{user_id}", expected=303)
+        walk.get("/forgot?news=asked")
+    walk.post("/forgot", user_id="", expected=422)
+
+
 def walk_second_step(walk: Walk) -> None:
     """Wrong codes of both kinds after the right password: until then the ways are the person's own, the work is not."""
     walk.begin()
@@ -444,6 +462,34 @@ def test_neither_a_saved_code_nor_a_mailed_link_tells_who_there_is(crowd, valkey
     assert [one.hashes for one in told if one.hashes] == [1] * 6  # one for each try that was judged
     mailed = [row["person_id"] for row in behind.queued(crowd, "lane_link")]
     assert len(mailed) == 3 * len(set(mailed)) > 0
+
+
+@pytest.mark.parametrize("at_home", [True, False], ids=["their organization", "another one"])
+def test_a_reset_link_that_is_asked_for_tells_nothing(crowd, valkey_url, at_home):
+    """Whether a link goes out, or a letter, or nothing: by bytes, statements, writes, calls and cryptography."""
+    lapsed = crowd.add("lapsed01", phone=PHONE, email=EMAIL, app=False, must_change=True)
+    crowd.add("eligible", phone=PHONE, email=EMAIL, app=False)
+    two = crowd.add("twoboxes", phone=PHONE, email=EMAIL, app=False)
+    with crowd.base.database.begin() as transaction:
+        own = passwords.c.person_id == lapsed.id
+        transaction.execute(passwords.update().where(own).values(good_until=crowd.base.clock.now() - 5))
+        box = Contact("second", two.id, Channel.EMAIL, "second@example.org", 1, 1, 1, None)
+        people.add_contact(transaction, box, 1)
+    crowd.decide(PRESETS[Profile.CLASSIC], DEFAULT if at_home else "elsewhere")
+    warm_up(crowd)
+    browser = crowd.browser(REMOTE_ADDR="198.51.100.3")
+    browser.get("/forgot")
+    assert browser.post("/forgot", user_id="somebody").status_code == 303
+    everybody = Walk(crowd, valkey_url, (UNKNOWN, *FREE, "lapsed01", "eligible", "twoboxes"))
+    walk_forgot(everybody)
+    for user_id in everybody.people:
+        everybody.compare(user_id, UNKNOWN)
+    everybody.close()
+    assert not any(one.hashes for one in everybody.seen[UNKNOWN])
+    kept = {row[1] for row in behind.tables(crowd)["reset_links"]}
+    assert len(kept) == (3 if at_home else 0)  # whoever has a phone and no app, but for the lapsed one
+    mailed = [row["person_id"] for row in behind.queued(crowd, "reset_link")]
+    assert len(mailed) > 3 * len(kept)
 
 
 def test_a_wrong_second_proof_takes_the_same_work_whatever_somebody_has(crowd, valkey_url):
@@ -541,6 +587,8 @@ def measure(portal: Portal, number: int) -> Pairs:
             other.post("wrong saved code", "/recovery/code", code="0" * 16, expected=422)
         for _ in range(TIMES):
             other.post("ask for a link", "/recovery/link", user_id="{user_id}", expected=303)
+        for _ in range(TIMES):
+            other.post("ask for a reset link", "/forgot", user_id="{user_id}", expected=303)
     return times
 
 
@@ -563,6 +611,7 @@ def test_nobody_takes_longer_or_shorter_than_nobody(database, valkey_url, clock,
     costly: dict[str, Any] = {"argon2_memory_kib": 1_024, "argon2_passes": 1}
     found: dict[str, list[str]] = defaultdict(list)
     with opened(database, valkey_url, clock, keyring, **wide, **costly) as portal:
+        portal.decide(PRESETS[Profile.CLASSIC])
         warm_up(portal)
         suspects: set[str] | None = None
         for number in range(3):

@@ -9,6 +9,7 @@ from app.records.people import store as people
 from app.records.people.model import Channel, Status
 from tests.journeys import behind
 from tests.journeys.approvals.conftest import DAY, EMAIL, PHONE, REASON
+from tests.portal import PASSWORD
 
 
 def test_an_unlock_takes_the_persons_approval_alone(desk):
@@ -25,6 +26,31 @@ def test_an_unlock_takes_the_persons_approval_alone(desk):
     assert desk.state == "done"
     with desk.portal.base.database.read() as looking:
         assert not desk.portal.means.tries.standing(looking, desk.jane.id, Factor.PASSWORD).locked(desk.now)
+
+
+def test_an_unlock_after_a_temporary_password_lapsed_lets_another_link_be_asked_for(desk):
+    from sqlalchemy import select, update
+
+    from app.factors.password.store import passwords
+
+    def until(moment):
+        with desk.portal.base.database.begin() as transaction:
+            transaction.execute(
+                update(passwords)
+                .where(passwords.c.person_id == desk.jane.id)
+                .values(good_until=moment, must_change=True)
+            )
+
+    until(desk.now + DAY)
+    assert desk.ask("unlock").status_code == 422  # good still: nothing is locked
+    until(desk.now)
+    desk.asked("unlock")
+    desk.decide(desk.words())
+    assert desk.do("carry-out").status_code == 303
+    with desk.portal.base.database.read() as looking:
+        kept = looking.execute(select(passwords.c.good_until).where(passwords.c.person_id == desk.jane.id))
+        assert kept.scalar_one() == 0
+    assert not behind.signs_in(desk.portal, "jane", PASSWORD)
 
 
 def test_a_removal_of_an_app_takes_approval_second_agent_and_a_day(desk):
