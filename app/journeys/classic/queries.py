@@ -1,6 +1,8 @@
 """How somebody stands, by one statement that gives one row whoever is asked for (security rule 14)."""
 
-from sqlalchemy import BindParameter, and_, bindparam, exists, select
+from collections.abc import Sequence
+
+from sqlalchemy import BindParameter, and_, bindparam, exists, or_, select
 
 from app.factors.password.model import OPENED
 from app.factors.password.store import passwords
@@ -11,6 +13,7 @@ from app.factors.totp.store import apps
 from app.foundation.sql import Prepared, Transaction
 from app.journeys.classic.model import Facts
 from app.records.organizations.model import Policy, Profile, Proof
+from app.records.organizations.rules import met, strictest
 from app.records.people.model import Channel, Person
 from app.records.people.store import contacts
 from app.steps.presence import HELD_BACK
@@ -20,6 +23,11 @@ _NOW: BindParameter[int] = bindparam("now")
 _bound = and_(apps.c.person_id == _PERSON, apps.c.state != AppState.REMOVED.value)
 _counts = and_(apps.c.person_id == _PERSON, apps.c.state == AppState.ACTIVE.value, apps.c.usable_from <= _NOW)
 _living = and_(sets.c.person_id == _PERSON, sets.c.voided_at.is_(None))
+_serving = and_(
+    sets.c.person_id == _PERSON,
+    sets.c.usable_from <= _NOW,
+    or_(sets.c.serves_until.is_(None), sets.c.serves_until > _NOW),
+)
 _unused = exists().where(codes.c.set_id == sets.c.id, codes.c.used_at.is_(None)).correlate(sets)
 _phone = and_(
     contacts.c.person_id == _PERSON,
@@ -34,7 +42,7 @@ _STANDING = Prepared(
         exists().where(_bound).label("bound"),
         exists().where(_counts).label("counts"),
         exists().where(_living, _unused).label("code"),
-        exists().where(_living, sets.c.usable_from <= _NOW, _unused).label("code_recovers"),
+        exists().where(_serving, _unused).label("code_recovers"),
         exists().where(_phone).label("phone"),
         exists().where(answers.c.person_id == _PERSON, answers.c.usable_from <= _NOW).label("answer"),
         exists().where(_own).label("password"),
@@ -43,22 +51,21 @@ _STANDING = Prepared(
 )
 
 
-def facts(looking: Transaction, person: Person | None, policy: Policy, now: int) -> Facts:
-    """How somebody with a usable mailbox stands; nobody has nothing."""
+def facts(looking: Transaction, person: Person | None, policies: Sequence[Policy], now: int) -> Facts:
+    """How somebody with a usable mailbox stands, under the policies of their organizations; nobody has nothing."""
     row = _STANDING.first(looking, {"of_person": person.id if person else 0, "now": now})
     # for a day after a recovery sign-in takes neither a PIN nor an answer (security rule 6)
     held_back = person is not None and person.recovered_at is not None and now < person.recovered_at + HELD_BACK
-    first = (bool(row.counts) and Proof.APP in policy.recovery.first) or (
-        bool(row.code_recovers) and Proof.RECOVERY_CODE in policy.recovery.first
-    )
-    second = Proof.EMAIL in policy.recovery.second or (bool(row.phone) and Proof.SMS in policy.recovery.second)
+    held = {Proof.APP: row.counts, Proof.RECOVERY_CODE: row.code_recovers, Proof.SMS: row.phone, Proof.EMAIL: True}
+    having = {proof for proof, there in held.items() if there}
+    taken = met(policies, having)
     return Facts(
-        classic=policy.profile is Profile.CLASSIC,
+        classic=strictest(policies).profile is Profile.CLASSIC,
         password=bool(row.password),
         lapsed=bool(row.shut),
         app=bool(row.bound),
         phone=bool(row.phone) and not held_back,
         code=bool(row.code),
         answer=bool(row.answer) and not held_back,
-        recovers=first and second,
+        recovers=not having.isdisjoint(taken.first) and not having.isdisjoint(taken.second),
     )

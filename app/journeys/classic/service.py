@@ -99,8 +99,8 @@ class Classic:
         means.mail.send(visit, _PURPOSE, typed, write)
 
     def _way(self, transaction: Transaction, person: Person | None, now: int) -> Way:
-        policy = organizations.policy_of_person(transaction, person.id if person else 0, now)
-        return rules.way_of(queries.facts(transaction, person, policy, now))
+        policies = organizations.policies_of_person(transaction, person.id if person else 0, now)
+        return rules.way_of(queries.facts(transaction, person, policies, now))
 
     def look(self, token: str) -> None:
         """Nothing, where a link is good; it may be looked at however often. Raises OutOfOrder."""

@@ -284,6 +284,19 @@ def test_with_it_a_saved_code_does(one_portal):
     assert owner.post("/sign-in/code", code=codes[0]).location == NEW
 
 
+def test_it_goes_around_no_app_that_came_meanwhile(one_classic):
+    answer(one_classic)
+    temporary = reset(one_classic)
+    _app_bound(one_classic)  # which waits for a day still
+    owner = one_classic.browser()
+    owner.sign_in_to_verify("jane", temporary)
+    page = owner.get("/sign-in/verify").text
+    assert 'name="code"' in page
+    assert 'name="channel"' not in page
+    assert owner.post("/sign-in/alternative", channel="sms").status_code == 422
+    assert owner.get("/sign-in/security-answer").location == "/sign-in/verify"
+
+
 def test_with_it_a_security_answer_does_where_there_is_nothing_else(one_portal):
     one_portal.decide(CLASSIC)
     one_portal.jane = one_portal.add("jane", email=EMAIL, app=False)
