@@ -21,6 +21,7 @@ from app.records.cases import rules
 from app.records.cases import store as cases
 from app.records.cases.model import Action, Kind, RequestState
 from app.records.cases.model import Request as SupportRequest
+from app.records.flows.model import Held
 from app.records.organizations.model import PRESETS, Profile
 from app.records.people import store as people
 from app.wiring import build_approval_means, build_steps
@@ -30,6 +31,7 @@ from tests.portal import Browser, Portal, opened
 PHONE = "+491700000001"
 EMAIL = "jane@example.org"
 ADDRESS = "192.0.2.10"
+ASKED = "Where did we two meet?"
 
 
 class Guard(StrEnum):
@@ -83,7 +85,7 @@ DOORS = (
     _door("/sign-in/pin", "GET POST", Guard.STEP, "pin", stand="sign-in/pin"),
     _door("/sign-in/pin/status", "GET", Guard.STEP, stand="sign-in/pin"),
     _door("/sign-in/new-password", "GET POST", Guard.STEP, "new_password", "confirm_password", stand="sign-in/new"),
-    _door("/sign-in/security-answer", "GET POST", Guard.STEP, "answer"),
+    _door("/sign-in/security-answer", "GET POST", Guard.STEP, "answer", stand="sign-in/answer"),
     _door(
         "/sign-in/security-question",
         "GET POST",
@@ -346,7 +348,12 @@ DOORS = (
 OWN = tuple(door for door in DOORS if door.guard is not Guard.DEMO)
 POSTED = tuple(door for door in OWN if "POST" in door.methods)
 # stands of one state: with another way to prove it, or with its codes shown
-BESIDE = {"sign-in/pin": {"sign-in/verify"}, "activate/shown": {"activate/codes"}, "activate/codes": {"activate/shown"}}
+BESIDE = {
+    "sign-in/pin": {"sign-in/verify"},
+    "sign-in/answer": {"sign-in/verify"},
+    "activate/shown": {"activate/codes"},
+    "activate/codes": {"activate/shown"},
+}
 STANDS = tuple(dict.fromkeys(door.stand for door in OWN if door.stand))
 
 
@@ -390,8 +397,8 @@ def stand_at(
             portal.deliver()
             assert browser.post("/step-up/alternative", channel="sms").status_code == 303
             browser.get("/step-up/pin")
-    elif step == "sign-in/question":
-        _question_to(portal, browser)
+    elif step in {"sign-in/question", "sign-in/answer"}:
+        _classic_to(portal, browser, state)
     elif name == "sign-in":
         browser.get("/sign-in")
         browser.post("/sign-in", user_id=user_id)
@@ -421,14 +428,24 @@ def stand_at(
     return browser
 
 
-def _question_to(portal: Portal, browser: Browser) -> None:
-    """Sign in as somebody of one's own who owes a security question."""
+def _classic_to(portal: Portal, browser: Browser, state: str) -> None:
+    """Sign in as somebody of one's own who owes a security question, or may answer it beside a temporary password."""
     user_id = f"classic-{portal.base.chance.name()[:8]}"
     phone = f"+49172{int(portal.base.chance.name()[:6], 16):08d}"
-    portal.add(user_id, phone=phone, app=False, home="Classic")
+    person = portal.add(user_id, phone=phone, app=False, home="Classic")
     portal.decide(PRESETS[Profile.CLASSIC], "Classic")
-    assert browser.sign_in_by_pin(portal, user_id, phone).location == "/sign-in/security-question"
-    browser.get("/sign-in/security-question")
+    if state == "question":
+        assert browser.sign_in_by_pin(portal, user_id, phone).location == "/sign-in/security-question"
+    else:
+        answers = portal.means.answers
+        new = answers.prepare(person_id=person.id, user_id=user_id, question=ASKED, asked="", answer="Under the oak")
+        with portal.base.database.begin() as transaction:
+            assert answers.set_first(transaction, person.id, new, portal.base.clock.now())
+        browser.sign_in_to_verify(user_id)
+        held = portal.means.flows.load(browser.cookie("keyturn-sign-in"), "sign_in")
+        assert isinstance(held, Held)
+        assert portal.means.flows.change(held, temporary=True, owed=True) is not None
+    browser.get(f"/sign-in/security-{state}")
 
 
 _STOPS = ("password", "contacts", "app", "codes", "shown", "done")
