@@ -55,6 +55,7 @@ from app.journeys.directory.service import Directory, DirectoryMeans
 from app.journeys.enrollment import views as enrollment_views
 from app.journeys.enrollment.service import Enrollment, OwnApps, OwnAppsMeans
 from app.journeys.help import views as help_views
+from app.journeys.help.service import Help, HelpMeans
 from app.journeys.importing import views as importing_views
 from app.journeys.importing.service import Importing, ImportingMeans
 from app.journeys.membership import views as membership_views
@@ -94,6 +95,7 @@ from app.records.delivery.service import Callbacks, Prices, SmsGuard, SmsGuardMe
 from app.records.delivery.worker import Worker
 from app.records.flows.service import Flows
 from app.records.organizations import store as organizations
+from app.records.organizations.model import Opening, SupportLine, SupportPolicy
 from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.app_code import AppCodes
@@ -430,6 +432,16 @@ def build_steps(base: Foundation, means: Means) -> Steps:
     )
 
 
+def support_of(settings: Settings) -> SupportPolicy:
+    """The installation's support as organizations say theirs; nobody, where the settings name nobody."""
+    line = (settings.support_phone, settings.support_email)
+    return SupportPolicy(
+        lines=(SupportLine(phone=line[0], email=line[1]),) if any(line) else (),
+        time_zone=settings.support_time_zone,
+        openings=tuple(Opening(*one) for one in settings.support_openings),
+    )
+
+
 def build_policies(base: Foundation, means: Means, steps: Steps) -> PolicyMeans:
     """What organizations and their policies stand on, at the command and on the page."""
     settings = base.settings
@@ -534,6 +546,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
     )
     app.register_blueprint(classic_views.blueprint(classic))
     app.register_blueprint(help_views.blueprint())
+    app.register_blueprint(help_views.blueprint(Help(HelpMeans(support_of(settings), base.clock))))
     app.register_blueprint(undo_views.blueprint(undo))
     approval_means = build_approval_means(base, means, steps)
     app.register_blueprint(approvals_views.blueprint(Approvals(approval_means), steps.staffing))

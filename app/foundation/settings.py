@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.foundation.secretbox import MASTER, MasterKey
 
@@ -93,6 +94,8 @@ class Settings:
     support_phone: str = ""
     support_email: str = ""
     support_hours: str = ""
+    support_openings: tuple[tuple[int, str, str], ...] = ()  # weekday (0 is Monday), from, to
+    support_time_zone: str = "UTC"
     security_contact: str = ""
     default_language: str = "en"
     argon2_memory_kib: int = 19_456
@@ -298,6 +301,33 @@ def _prices(value: Any) -> dict[str, Decimal]:
     return {str(country): _price(price) for country, price in pairs}
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAY = "|".join(_DAYS)
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_OPENINGS = re.compile(rf"({_DAY})(?:-({_DAY}))?((?: {_CLOCK}-(?:{_CLOCK}|24:00))+)")
+
+
+def _openings(value: Any) -> tuple[tuple[int, str, str], ...]:
+    """``Mon-Fri 08:00-12:00 13:00-17:00, Sat 09:00-12:00``."""
+    found: list[tuple[int, str, str]] = []
+    for part in filter(None, map(str.strip, _text(value).split(","))):
+        match = _OPENINGS.fullmatch(part)
+        first, last = (_DAYS.index(match[1]), _DAYS.index(match[2] or match[1])) if match else (1, 0)
+        hours = [hour.split("-") for hour in match[3].split()] if match else []
+        if last < first or any(begins >= ends for begins, ends in hours):
+            raise ValueError("must be days and hours such as Mon-Fri 08:00-17:00, Sat 09:00-12:00")
+        found += [(day, begins, ends) for day in range(first, last + 1) for begins, ends in hours]
+    return tuple(found)
+
+
+def _time_zone(value: Any) -> str:
+    text = _needed(_text)(value)
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone such as Europe/Berlin") from None
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "state_dir": _folder,
     "secret_keys": parse_keys,
@@ -335,6 +365,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "audit_seals_mail_hours": _whole(1, 744),
     "bind": _needed(_matching(r"(\[[0-9a-fA-F:]+\]|[^\s:\[\]]+):[0-9]{1,5}", "HOST:PORT")),
     "brand_name": _needed(_text),
+    "support_openings": _openings,
+    "support_time_zone": _time_zone,
     "brand_colour": _needed(_matching(r"#[0-9a-fA-F]{6}", "a colour such as #1f4e8c")),
     "default_language": _needed(_matching(r"en|de", "en or de")),
     "log_level": _needed(_matching(r"DEBUG|INFO|WARNING|ERROR", "DEBUG, INFO, WARNING or ERROR")),

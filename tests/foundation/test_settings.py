@@ -228,6 +228,13 @@ IMPOSSIBLE = [
     ("BRAND_COLOUR", ""),
     ("BRAND_COLOUR", "blue"),
     ("BRAND_COLOUR", "#ffff00"),
+    ("SUPPORT_OPENINGS", "weekdays 9 to 5"),
+    ("SUPPORT_OPENINGS", "Fri-Mon 08:00-17:00"),
+    ("SUPPORT_OPENINGS", "Mon 17:00-08:00"),
+    ("SUPPORT_OPENINGS", "Mon 08:00-25:00"),
+    ("SUPPORT_TIME_ZONE", ""),
+    ("SUPPORT_TIME_ZONE", "Middle/Earth"),
+    ("SUPPORT_TIME_ZONE", "../../etc/passwd"),
     ("SECURITY_CONTACT", "security@example.org"),
     ("SECURITY_CONTACT", "mailto:security@example.org\nExpires: never"),
     ("DEFAULT_LANGUAGE", ""),
@@ -256,6 +263,17 @@ def test_countries_and_prices_of_sms_are_read_from_the_environment_and_from_file
     settings = load()
     assert settings.sms_countries == {"CH"}
     assert (settings.sms_price, settings.sms_prices) == (Decimal("0.06"), {"CH": Decimal("0.07")})
+
+
+def test_hours_of_support_are_read_for_each_day_of_the_week(load):
+    given = {"KEYTURN_SUPPORT_OPENINGS": "Mon-Tue 08:00-12:00 13:00-17:00, Sat 09:00-24:00"}
+    assert load({**given, "KEYTURN_SUPPORT_TIME_ZONE": "Europe/Berlin"}).support_openings == (
+        (0, "08:00", "12:00"),
+        (0, "13:00", "17:00"),
+        (1, "08:00", "12:00"),
+        (1, "13:00", "17:00"),
+        (5, "09:00", "24:00"),
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)

@@ -2,17 +2,18 @@
 
 from flask import Blueprint, Response
 
-from app.foundation.web.application import render
+from app.foundation.web.application import show
+from app.journeys.help.service import Help
 
 PAGE = "/help"
 
 
-def blueprint() -> Blueprint:
+def blueprint(service: Help) -> Blueprint:
     """The door of the help: no journey begins behind it."""
     doors = Blueprint("help", __name__)
 
     @doors.get(PAGE)
     def page() -> Response:
-        return render("help/help.html", {})
+        return show("help/help.html", {}, support=service.helpdesk())
 
     return doors

@@ -6,6 +6,7 @@ import pytest
 from werkzeug.test import Client
 
 from tests.journeys import behind
+from tests.portal import opened
 
 EMAIL = "jane@example.org"
 
@@ -47,6 +48,15 @@ def test_every_link_of_it_opens_a_page(one_portal):
     page = browser.get("/help").text
     for path in set(re.findall(r'href="(/[a-z/-]*)"', page)) - {"/"}:
         assert browser.get(path).status_code == 200, path
+
+
+def test_whether_support_is_open_now_is_said_where_the_settings_have_hours(sqlite_database, valkey_url, clock, keyring):
+    hours = {"support_openings": ((0, "08:00", "17:00"),), "support_time_zone": "Europe/Berlin"}
+    with opened(sqlite_database, valkey_url, clock, keyring, **hours) as portal:  # it is Monday, 16:13 there
+        page = portal.browser().get("/help").text
+        assert 'data-open="yes"><b>Open now</b>, until 17:00 (time zone Europe/Berlin)' in page
+        clock.advance(3_600)
+        assert 'data-open="no"><b>Closed now</b>' in portal.browser().get("/help").text
 
 
 def test_it_is_the_same_whoever_is_asked_for_and_whatever_became_of_them(one_portal):
