@@ -626,6 +626,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
             staffing=steps.staffing,
             passwords=means.passwords,
             codes=means.codes,
+            security_answers=steps.security_answers,
             tries=means.tries,
             clock=base.clock,
         )

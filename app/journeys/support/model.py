@@ -31,7 +31,7 @@ class Results:
 class Row:
     """One factor. ``state`` is one of product.md's: active, pending, disabled, locked, expired, none."""
 
-    kind: str  # password, app, sms, email, recovery_codes
+    kind: str  # password, app, sms, email, recovery_codes, security_question
     state: str
     label: str = ""
     bound: Moment | None = None

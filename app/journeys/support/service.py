@@ -51,6 +51,7 @@ from app.records.people import store as people
 from app.records.people.model import BadUserId, Channel, Contact, Person, canonical_user_id, search_key, to_path
 from app.records.sessions import store as sessions
 from app.steps.moments import Moment, browser_name, moment
+from app.steps.security_answer import SecurityAnswerStep
 from app.steps.staff import Staff, Staffing
 
 HOME = "/support"
@@ -71,6 +72,7 @@ _MOST_BROWSERS = 100
 _TOLD = (
     "channel",
     "level",
+    "proofs",
     "factor",
     "sessions",
     "offset_seconds",
@@ -92,6 +94,7 @@ class SupportMeans:
     staffing: Staffing
     passwords: Passwords
     codes: RecoveryCodes
+    security_answers: SecurityAnswerStep
     tries: Tries
     clock: Clock
 
@@ -143,6 +146,23 @@ class Support:
         self._write_down(visit, staff, person)
         with self._database.read() as looking:
             return self._page(looking, staff, person, _place(before))
+
+    def _question(self, looking: Transaction, person: Person, now: int) -> tuple[Row, ...]:
+        """The security question, of people to whom it is something; which one it is stays theirs."""
+        if not self._means.security_answers.applies(looking, person):
+            return ()
+        found = self._means.security_answers.standing(looking, person)
+        if found is None:
+            return (Row("security_question", "none"),)
+        waits = not found.usable(now)
+        return (
+            Row(
+                "security_question",
+                "pending" if waits else "active",
+                bound=moment(found.set_at, now),
+                usable_from=moment(found.usable_from, now) if waits else None,
+            ),
+        )
 
     def _write_down(self, visit: Visit, staff: Staff, person: Person) -> None:
         now, actor = self._clock.now(), staff.person.user_id
@@ -205,6 +225,7 @@ class Support:
             *_apps(bound, offsets, facts),
             *(_contact(one, now) for one in contacts),
             _codes(codes, now),
+            *self._question(looking, person, now),
         )
         return PersonPage(
             user_id=person.user_id,

@@ -1,6 +1,7 @@
 """Help for people who cannot sign in, which knows nothing of who reads it."""
 
 import re
+from typing import Any
 
 import pytest
 from werkzeug.test import Client
@@ -51,7 +52,7 @@ def test_every_link_of_it_opens_a_page(one_portal):
 
 
 def test_whether_support_is_open_now_is_said_where_the_settings_have_hours(sqlite_database, valkey_url, clock, keyring):
-    hours = {"support_openings": ((0, "08:00", "17:00"),), "support_time_zone": "Europe/Berlin"}
+    hours: dict[str, Any] = {"support_openings": ((0, "08:00", "17:00"),), "support_time_zone": "Europe/Berlin"}
     with opened(sqlite_database, valkey_url, clock, keyring, **hours) as portal:  # it is Monday, 16:13 there
         page = portal.browser().get("/help").text
         assert 'data-open="yes"><b>Open now</b>, until 17:00 (time zone Europe/Berlin)' in page

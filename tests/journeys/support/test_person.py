@@ -13,7 +13,7 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.cases.model import Action
 from app.records.organizations import store as organizations
-from app.records.organizations.model import Role
+from app.records.organizations.model import PRESETS, Profile, Role
 from app.records.people import store as people
 from app.records.people.model import Status
 from tests.cast import organization
@@ -456,3 +456,22 @@ def test_no_secret_stands_on_any_page_of_support(one_portal, desk, ana):
     for page in pages:
         assert [secret for secret in secrets | flows if secret in page] == []
         assert ANA_PHONE[-4:] not in page
+
+
+def test_a_security_question_is_shown_where_it_is_something_and_never_what_it_asks(one_portal, desk, ana):
+    assert desk.look().state("security_question") == []
+    one_portal.decide(PRESETS[Profile.CLASSIC])
+    assert desk.look().state("security_question") == []  # ana has an app
+    with one_portal.base.database.begin() as transaction:
+        for app in apps.of_person(transaction, ana.id):
+            assert apps.change_state(transaction, app.id, (app.state,), AppState.REMOVED, one_portal.base.clock.now())
+    assert desk.look().state("security_question") == ["none"]
+    asked = "Where did we two meet?"
+    new = one_portal.means.answers.prepare(
+        person_id=ana.id, user_id="ana", question=asked, asked="", answer="Under the old oak"
+    )
+    with one_portal.base.database.begin() as transaction:
+        one_portal.means.answers.set_first(transaction, ana.id, new, one_portal.base.clock.now())
+    page = desk.look()
+    assert page.state("security_question") == ["active"]
+    assert asked not in page.text
