@@ -654,7 +654,9 @@ _PEOPLE_CASES: dict[str, Case] = {
     ),
     "person-invite": _act("invite"),
     "person-deactivate": _act("deactivate"),
-    "person-deactivate-last": _act("deactivate", 422, **_one(Code.LAST_ADMINISTRATOR, "")),
+    "person-deactivate-staff": _act("deactivate", page={"staff_elsewhere": True}),
+    "person-deactivate-last": _act("deactivate", page={"staff_elsewhere": True, "last_elsewhere": True}),
+    "person-remove-last": _act("remove", 422, **_one(Code.LAST_ADMINISTRATOR, "")),
     "person-reactivate": _act("reactivate"),
     "person-role": _act("role"),
     "person-role-no-app": _act("role", 422, **{"role": "support", **_one(Code.NEEDS_APP, "role")}),
@@ -979,11 +981,14 @@ _LINES = SupportPolicy(
 )
 _VERSIONS = (
     policies.Shown(
-        Version(_HERE.id, 3, replace(STANDARD, support=_LINES), _NOW - 600, "ada", _NOW + 864_000),
+        Version(_HERE.id, 4, replace(STANDARD, support=_LINES), _NOW - 600, "ada", _NOW + 864_000),
         policies.Standing.STAGED,
         (policies.Change("support.time_zone", "UTC", "Europe/Berlin"),),
     ),
-    policies.Shown(Version(_HERE.id, 2, STANDARD, _NOW - 86_400, "ada", _NOW - 86_400), policies.Standing.HOLDS, ()),
+    policies.Shown(Version(_HERE.id, 3, STANDARD, _NOW - 86_400, "ada", _NOW - 86_400), policies.Standing.HOLDS, ()),
+    policies.Shown(
+        Version(_HERE.id, 2, _CLASSIC, _NOW - 90_000, "ada", _NOW + 864_000), policies.Standing.WITHDRAWN, ()
+    ),
     policies.Shown(
         Version(_HERE.id, 1, _CLASSIC, _NOW - 172_800, "operator", _NOW - 172_800), policies.Standing.REPLACED, ()
     ),

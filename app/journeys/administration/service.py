@@ -40,7 +40,7 @@ from app.records.organizations import store as organizations
 from app.records.organizations.model import DEFAULT, Organization, Role
 from app.records.people import store as people
 from app.records.people.model import BadUserId, Person, Status, canonical_user_id
-from app.steps import freezing, new_role, roster
+from app.steps import freezing, new_role, roster, staff_lost
 from app.steps.enlist import Enlisting, why_no_seed
 from app.steps.invite import Invitations
 from app.steps.roster import BadFile, BadRow, NewPerson, Problem
@@ -383,7 +383,10 @@ class Administration:
                 now=now,
             )
             details: dict[str, object] = {"reason": reason, "told": [contact.id for contact in told]}
-            audit.add(transaction, Record(event, now, person.id, actor, "success", reason="operator", details=details))
+            turned = Record(event, now, person.id, actor, "success", reason="operator", details=details)
+            audit.add(transaction, turned)
+            if event is Event.USER_DEACTIVATED:
+                staff_lost.tell(self._outbox, transaction, person, turned, self._language)
         return tuple(contact.masked for contact in told)
 
     def set_role(self, typed: str, organization: str, role: str, *, actor: str = OPERATOR) -> Role:

@@ -42,6 +42,8 @@ class PersonPage:
     has_app: bool
     contacts: tuple[tuple[str, str, bool], ...]  # channel, masked, confirmed
     acts: tuple[Act, ...]
+    staff_elsewhere: bool = False  # they are staff of an organization that is not their home; told at home alone
+    last_elsewhere: bool = False  # and the last active administrator of one
     handover: str = ""  # the activation code to be handed over, while it is shown
 
 

@@ -43,7 +43,7 @@ from app.records.people.model import (
     is_phone,
     to_path,
 )
-from app.steps import freezing, new_role
+from app.steps import freezing, new_role, staff_lost
 from app.steps.allowed import having
 from app.steps.enlist import Enlisting
 from app.steps.invite import Invitations, filed, in_use
@@ -95,6 +95,8 @@ class Members:
             bound = apps.of_person(looking, person.id)
             contacts = filed(looking, person.id)
             places = _places(staff, organizations.memberships_of(looking, person.id))
+            elsewhere = staff_lost.elsewhere(looking, person)
+            last = any(staff_lost.is_last(looking, one, person) for one in elsewhere)
         at_home, is_self = person.home_organization in staff.organization_ids, person.id == staff.person.id
         return PersonPage(
             user_id=person.user_id,
@@ -105,6 +107,8 @@ class Members:
             places=places,
             at_home=at_home,
             is_self=is_self,
+            staff_elsewhere=at_home and bool(elsewhere),
+            last_elsewhere=at_home and last,
             in_use=used,
             has_app=_has_app(bound),
             contacts=tuple((one.channel.value, one.masked, one.confirmed_at is not None) for one in contacts),
@@ -192,20 +196,23 @@ class Members:
     # ---- in and out
 
     def deactivate(self, visit: Visit, session: str | None, user_id: str) -> bool:
-        """Shut somebody out: sessions, flows and lanes end. False where there is nobody. Raises Wrong, OutOfOrder."""
+        """Shut somebody out: sessions, flows and lanes end. False where there is nobody. Raises OutOfOrder, Forbidden.
+
+        The home organization may always do that, whatever the person is elsewhere; those organizations are told.
+        """
 
         def change(transaction: Transaction, staff: Staff, person: Person, now: int) -> None:
             _at_home(staff, person)
             if person.id == staff.person.id:
                 raise Forbidden(Code.ON_YOURSELF)
-            for one in organizations.memberships_of(transaction, person.id):
-                self._leave_one(transaction, one, person)
             ended = freezing.deactivate(transaction, person.id, self._means.chance.name(), now)
             if ended is None:
                 raise OutOfOrder(Code.NOT_AS_IT_WAS, due=_path(person))
             told = self._tell(transaction, visit, person, "notice_deactivated", {}, now)
             details: dict[str, object] = {"sessions_ended": ended, "told": told}
-            audit.add(transaction, _record(Event.USER_DEACTIVATED, visit, staff, person, now, details))
+            shut = _record(Event.USER_DEACTIVATED, visit, staff, person, now, details)
+            audit.add(transaction, shut)
+            staff_lost.tell(self._means.outbox, transaction, person, shut, visit.language)
 
         return self._change(visit, session, user_id, change)
 
@@ -386,12 +393,8 @@ class Members:
         """Raises Wrong where an organization would be left without an administrator who can sign in."""
         if held.role is not Role.ADMINISTRATOR or held.proposed_at is not None:
             return
-        others = organizations.staff_of(transaction, held.organization.id, Role.ADMINISTRATOR)
-        for other in others:
-            found = people.get(transaction, other) if other != person.id else None
-            if found is not None and found.status is Status.ACTIVE:
-                return
-        raise Wrong(Code.LAST_ADMINISTRATOR, field=field)
+        if staff_lost.is_last(transaction, held, person):
+            raise Wrong(Code.LAST_ADMINISTRATOR, field=field)
 
     def _tell(
         self,

@@ -125,6 +125,7 @@ class Standing(StrEnum):
     HOLDS = "holds"
     STAGED = "staged"
     REPLACED = "replaced"
+    WITHDRAWN = "withdrawn"  # before its day, so that it never held
 
 
 @dataclass(frozen=True, slots=True)

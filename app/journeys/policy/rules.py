@@ -356,10 +356,16 @@ def book(organization: Organization, versions: Sequence[Version], now: int) -> B
     held = next((one for one in versions if one.holds_from <= now), None)
     staged = versions[0] if versions and versions[0].holds_from > now else None
     shown = []
-    for one, before in zip(versions, [*versions[1:], None], strict=False):
-        standing = Standing.HOLDS if one is held else Standing.STAGED if one is staged else Standing.REPLACED
+    for one, after, before in zip(versions, [None, *versions], [*versions[1:], None], strict=False):
+        standing = Standing.HOLDS if one is held else Standing.STAGED if one is staged else _past(one, after)
         shown.append(Shown(one, standing, changes(before.policy if before else STANDARD, one.policy)))
     return Book(organization, held.policy if held else STANDARD, staged, tuple(shown), now)
+
+
+def _past(version: Version, after: Version | None) -> Standing:
+    """Whether a version held once, or was withdrawn by the next one before its day had come."""
+    staged = version.holds_from > version.made_at
+    return Standing.WITHDRAWN if staged and after and after.made_at < version.holds_from else Standing.REPLACED
 
 
 def version_of(book: Book, number: int) -> Policy:

@@ -69,6 +69,7 @@ class Event(StrEnum):
     POLICY_CHANGED = "policy_changed"
     POLICY_EXPORTED = "policy_preview_exported"
     USER_DEACTIVATED = "user_deactivated"
+    STAFF_LOST = "organization_staff_deactivated"
     USER_REACTIVATED = "user_reactivated"
     ROLE_CHANGED = "privilege_permissions_changed"
     MEMBERSHIP_PROPOSED = "membership_proposed"

@@ -17,8 +17,11 @@ from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.cases import store as cases
 from app.records.cases.model import Dispute, DisputeState, Kind
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Role
 from app.records.people import store as people
 from app.records.people.model import Status
+from tests.cast import organization
 
 FIELDS = {
     "user_id": "Jane",
@@ -223,3 +226,29 @@ def test_an_unlock_needs_a_reason(house, jane, reason):
     assert locked(house, jane) == {Factor.PASSWORD}
     with house.database.read() as looking:
         assert people.find(looking, "jane") is not None
+
+
+def test_whoever_is_shut_out_by_the_operator_leaves_no_other_organization_without_word(house):
+    with house.database.begin() as transaction:
+        organization(transaction, house.chance, "other")
+    jane = house.people.create({**FIELDS, "user_id": "Jane"}).person
+    eve = house.people.create({**FIELDS, "user_id": "eve", "organization": "other", "email": "eve@example.org"}).person
+    with house.database.begin() as transaction:
+        other = organizations.find(transaction, "other")
+        assert other is not None
+        organizations.set_role(transaction, eve.id, other.id, Role.MEMBER, Role.ADMINISTRATOR)
+        organizations.join(transaction, jane.id, other.id, Role.ADMINISTRATOR, is_primary=False)
+    house.people.deactivate("jane", "left the company")
+    with house.database.read() as looking:
+        written = [
+            row.details
+            for row in looking.execute(
+                text("select details from audit_events where event = 'organization_staff_deactivated'")
+            )
+        ]
+        told = looking.execute(
+            text("select count(*) from outbox where template = 'notice_staff_lost' and person_id = :eve"),
+            {"eve": eve.id},
+        ).scalar_one()
+    assert len(written) == 1
+    assert told == 2

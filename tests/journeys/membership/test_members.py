@@ -1,14 +1,17 @@
 """What administrators do to people, and that they do it to their own people alone (security rules 4, 12, 13)."""
 
+import json
 import re
 import threading
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from app.factors.totp.store import apps
 from app.records.audit import store as audit
 from app.records.audit.model import Event
+from app.records.audit.store import events as event_rows
 from app.records.organizations import store as organizations
 from app.records.organizations.model import Policy, Proof, RecoveryPolicy, Role
 from app.records.organizations.store import memberships
@@ -325,12 +328,62 @@ def test_an_administrator_who_is_shut_out_does_not_count_as_another_one(two):
     assert act(browser, "ada", "role", organization=two.here.id, role="member").status_code == 422
 
 
-def test_the_last_administrator_of_another_organization_is_not_shut_out_by_their_home(two):
+def staff_there(two, user_id="bob", role=Role.ADMINISTRATOR):
+    """Somebody at home here is staff of the other organization."""
     with two.portal.base.database.begin() as transaction:
-        organizations.join(transaction, two.people["bob"].id, two.other.id, Role.ADMINISTRATOR, is_primary=False)
+        organizations.join(transaction, two.people[user_id].id, two.other.id, role, is_primary=False)
+
+
+def told_there(two):
+    """What the other organization reads in its own log."""
+    with two.portal.base.database.read() as looking:
+        found = looking.execute(
+            select(event_rows.c.details).where(
+                event_rows.c.event == Event.STAFF_LOST.value, event_rows.c.organization_id == two.other.id
+            )
+        )
+        return [json.loads(row.details) for row in found]
+
+
+def test_the_home_organization_shuts_out_its_person_who_is_the_last_administrator_of_another(two):
+    staff_there(two)
+    two.portal.add("hal", email="hal@example.org", role=Role.SUPPORT, home="other")
+    with two.portal.base.database.begin() as transaction:
         transaction.execute(memberships.delete().where(memberships.c.person_id == two.people["eve"].id))
-    assert act(two.browser("ada"), "bob", "deactivate").status_code == 422
-    assert status_of(two, "bob") is Status.ACTIVE
+    browser = two.browser("ada")
+    assert "last active administrator of another organization" in browser.get(f"{ADMIN}/bob/deactivate").text
+    with capture_logs() as logged:
+        assert act(browser, "bob", "deactivate").status_code == 303
+    assert status_of(two, "bob") is Status.INACTIVE
+    two.portal.deliver()
+    (letter,) = two.portal.mailbox.to("hal@example.org")
+    assert letter.subject == "bob, staff of other, was deactivated at Keyturn"
+    assert "other has no administrator left" in letter.text
+    assert [(one["event"], one["operator_must_act"]) for one in logged if one["log_level"] == "error"] == [
+        ("organization_without_administrator", True)
+    ]
+    assert told_there(two) == [
+        {"organization": "other", "user_id": "bob", "role": "administrator", "last": True, "told": 1}
+    ]
+
+
+@pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.SUPPORT])
+def test_the_other_administrators_of_another_organization_are_told_that_its_staff_was_shut_out(two, role):
+    staff_there(two, role=role)
+    browser = two.browser("ada")
+    page = browser.get(f"{ADMIN}/bob/deactivate").text
+    assert "They are staff of another organization. Its administrators are told at once." in page
+    assert ">other<" not in page  # which one is theirs to tell
+    assert act(browser, "bob", "deactivate").status_code == 303
+    assert two.told("eve") == ["bob, staff of other, was deactivated at Keyturn"]
+    assert [one["last"] for one in told_there(two)] == [False]
+
+
+def test_the_shutting_out_of_a_member_is_nobody_elses_business(two):
+    staff_there(two, "jane", Role.MEMBER)
+    assert act(two.browser("ada"), "jane", "deactivate").status_code == 303
+    assert two.told("eve") == []
+    assert told_there(two) == []
 
 
 def test_of_two_administrators_who_step_down_at_the_same_time_one_stays(each_two):
@@ -514,7 +567,7 @@ def test_mail_addresses_and_numbers_are_masked(two):
 
 
 def test_nobody_is_made_staff_by_an_organization_that_is_not_their_home(two):
-    """Staff are out of the reach of support and, as the last administrator, of their home: theirs alone to give."""
+    """Staff are out of the reach of support: theirs alone to give."""
     two.portal.add("hal", email="hal@example.org", role=Role.SUPPORT, home="other")
     for role in (Role.SUPPORT, Role.ADMINISTRATOR):
         answer = act(two.browser("ada"), "guest", "role", organization=two.here.id, role=role.value)

@@ -1,6 +1,7 @@
 """The policy on its page: shown, saved, refused, staged, withdrawn; by its own administrators alone."""
 
 import json
+import re
 
 import pytest
 from sqlalchemy import select
@@ -231,6 +232,9 @@ def test_a_day_stages_a_policy_which_can_be_replaced_and_withdrawn(ada):
     assert ada.versions()[0].policy.password.min_length == 12
     ada.open()
     assert "data-staged" not in ada.text
+    shown = re.findall(r'data-version="(\d)" data-standing="(\w+)"', ada.text)
+    assert shown == [("4", "holds"), ("3", "withdrawn"), ("2", "replaced"), ("1", "withdrawn")]
+    assert ada.text.count("Withdrawn: it was to hold from") == 2
     again = ada.browser.post("/admin/policy/withdraw", organization=ada.organization_id, based_on="4")
     assert again.status_code == 409
 

@@ -107,6 +107,27 @@ def test_a_merge_follows_the_other_where_nobody_typed_anew():
     assert (merged["password.min_length"], merged["password.history"], merged["session.hours"]) == ("24", "9", "4")
 
 
+def test_a_version_that_was_overtaken_before_its_day_was_withdrawn_and_one_after_it_replaced():
+    def version(number, made_at, holds_from):
+        return Version("1", number, STANDARD, made_at, "ada", holds_from)
+
+    decided = [
+        version(5, START + 30, START + 30),  # after the day of the fourth
+        version(4, START + 10, START + 20),
+        version(3, START + 5, START + 5),
+        version(2, START, START + 9),
+        version(1, START, START),
+    ]
+    standings = [one.standing for one in rules.book(ACME, decided, START + 40).versions]
+    assert standings == [
+        Standing.HOLDS,
+        Standing.REPLACED,
+        Standing.REPLACED,
+        Standing.WITHDRAWN,
+        Standing.REPLACED,
+    ]
+
+
 def test_of_several_versions_one_holds_and_the_newest_may_be_staged():
     def version(number, length, holds_from):
         return Version("1", number, Policy(password=PasswordPolicy(min_length=length)), START, "ada", holds_from)

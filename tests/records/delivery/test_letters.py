@@ -22,6 +22,7 @@ OF_STAFF = (
     "notice_membership_proposed",
     "notice_new_staff",
     "notice_role",
+    "notice_staff_lost",
     "notice_support",
 )
 NOTICES = (
@@ -83,6 +84,7 @@ _SAID = {
     "stage": "granted",
     "ready_at": AT + 86_400,
     "cancel": "",
+    "last": True,
 }
 
 languages = pytest.mark.parametrize("language", i18n.LANGUAGES)
