@@ -442,7 +442,8 @@ def _classic_to(portal: Portal, browser: Browser, state: str) -> None:
         with portal.base.database.begin() as transaction:
             assert answers.set_first(transaction, person.id, new, portal.base.clock.now())
         browser.sign_in_to_verify(user_id)
-        held = portal.means.flows.load(browser.cookie("keyturn-sign-in"), "sign_in")
+        cookie = browser.cookie("keyturn-sign-in") or browser.cookie("__Host-keyturn-sign-in")
+        held = portal.means.flows.load(cookie, "sign_in")
         assert isinstance(held, Held)
         assert portal.means.flows.change(held, temporary=True, owed=True) is not None
     browser.get(f"/sign-in/security-{state}")
