@@ -22,7 +22,7 @@ from app.records.flows.model import Flow, Proof
 from app.records.organizations import store as organizations
 from app.records.organizations.model import Policy, Profile
 from app.records.people.model import Person
-from app.records.sessions.model import SECURITY_ANSWER
+from app.records.sessions.model import SECURITY_ANSWER, STRONG
 from app.steps.change import Changes
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
@@ -94,9 +94,16 @@ class SecurityAnswerStep:
         )
 
     def set_first(self, transaction: Transaction, visit: Visit, person: Person, new: NewAnswer, flow: Flow) -> bool:
-        """Keep the answer that is owed, and tell its owner; False where it is owed no more."""
+        """Keep the answer that is owed, and tell its owner; False where it is owed no more.
+
+        It waits a day where the flow has no second factor but a mailed PIN: whoever has the mailbox could else make a
+        second way into the account beside it before its owner reads the notice.
+        """
         now = self._means.clock.now()
-        if not self.owed(transaction, person) or not self._means.answers.set_first(transaction, person.id, new, now):
+        waits = not {proof.factor for proof in flow.proofs} & STRONG
+        if not self.owed(transaction, person):
+            return False
+        if not self._means.answers.set_first(transaction, person.id, new, now, waits=waits):
             return False
         self._announce(transaction, visit, person, now, {"journey": flow.purpose, "flow": flow.txn})
         return True

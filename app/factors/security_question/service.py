@@ -45,9 +45,11 @@ class SecurityAnswers:
         key = self._keyring.active
         return NewAnswer(kept, own, self._hasher.hash(self._peppered(person_id, wanted, key)), key)
 
-    def set_first(self, transaction: Transaction, person_id: int, new: NewAnswer, now: int) -> bool:
-        """Give somebody who has none an answer, good from now on; False where there was one meanwhile."""
-        return store.add_if_none(transaction, _answered(person_id, new, now, now))
+    def set_first(
+        self, transaction: Transaction, person_id: int, new: NewAnswer, now: int, *, waits: bool = False
+    ) -> bool:
+        """Give somebody who has none an answer, good at once or after a day; False where there was one meanwhile."""
+        return store.add_if_none(transaction, _answered(person_id, new, now, now + WAITING if waits else now))
 
     def replace(self, transaction: Transaction, person_id: int, new: NewAnswer, now: int) -> Answered:
         """Give somebody another answer. In the place of one it waits a day; the earlier one is gone at once."""

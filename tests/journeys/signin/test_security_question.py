@@ -133,6 +133,18 @@ def test_what_anybody_could_guess_is_refused_beside_its_field_and_nothing_is_set
     assert browser.post(ASK, question="first_film", answer="Casablanca").location == HOME
 
 
+def test_a_question_that_was_set_after_a_mailed_pin_waits_a_day(one_portal):
+    """Or whoever has the mailbox has another way into the account at once."""
+    classic(one_portal)
+    jane = add(one_portal, answer="")
+    browser = one_portal.browser()
+    assert browser.sign_in_by_pin(one_portal, "jane", EMAIL).location == ASK
+    browser.get(ASK)
+    assert browser.post(ASK, question=OWN, answer=OAK).location == HOME
+    assert behind.sessions(one_portal, jane.id) == [(["password", "email"], 1)]
+    assert found(one_portal, jane).usable_from == one_portal.base.clock.now() + WAITING
+
+
 def test_who_has_an_app_or_is_in_a_standard_organization_owes_none(one_portal):
     add(one_portal, answer="")
     browser = one_portal.browser()
