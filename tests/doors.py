@@ -95,7 +95,15 @@ DOORS = (
         "answer",
         stand="sign-in/question",
     ),
-    _door("/authenticators/security-question", "GET POST", Guard.SESSION, "question", "own_question", "answer"),
+    _door(
+        "/authenticators/security-question",
+        "GET POST",
+        Guard.SESSION,
+        "question",
+        "own_question",
+        "answer",
+        stand="session/question",
+    ),
     _door("/sign-out", "GET POST", Guard.PUBLIC),
     _door("/authenticators", "GET", Guard.SESSION, stand="session/home"),
     _door("/rehearsal", "GET POST", Guard.SESSION),
@@ -379,7 +387,9 @@ def stand_at(
     """A new browser whose flow stands at a step, for somebody who is there with that phone."""
     browser = portal.browser(**(environ or {}))
     name, _, state = step.partition("/")
-    if name == "session":
+    if step in {"sign-in/question", "sign-in/answer", "session/question"}:
+        _classic_to(portal, browser, step)
+    elif name == "session":
         browser.sign_in(portal, user_id)
         browser.get("/step-up")
         if state.startswith("rehearsal"):
@@ -397,8 +407,6 @@ def stand_at(
             portal.deliver()
             assert browser.post("/step-up/alternative", channel="sms").status_code == 303
             browser.get("/step-up/pin")
-    elif step in {"sign-in/question", "sign-in/answer"}:
-        _classic_to(portal, browser, state)
     elif name == "sign-in":
         browser.get("/sign-in")
         browser.post("/sign-in", user_id=user_id)
@@ -428,15 +436,20 @@ def stand_at(
     return browser
 
 
-def _classic_to(portal: Portal, browser: Browser, state: str) -> None:
-    """Sign in as somebody of one's own who owes a security question, or may answer it beside a temporary password."""
+def _classic_to(portal: Portal, browser: Browser, step: str) -> None:
+    """Sign in as somebody of one's own who owes a security question, or has set it, or may answer it."""
     user_id = f"classic-{portal.base.chance.name()[:8]}"
     phone = f"+49172{int(portal.base.chance.name()[:6], 16):08d}"
     person = portal.add(user_id, phone=phone, app=False, home="Classic")
     portal.decide(PRESETS[Profile.CLASSIC], "Classic")
-    if state == "question":
+    if step != "sign-in/answer":
         assert browser.sign_in_by_pin(portal, user_id, phone).location == "/sign-in/security-question"
-    else:
+        browser.get("/sign-in/security-question")
+    if step == "session/question":
+        answer = browser.post("/sign-in/security-question", question=ASKED, answer="Under the oak")
+        assert answer.location == "/authenticators"
+        browser.get("/authenticators/security-question")
+    elif step == "sign-in/answer":
         answers = portal.means.answers
         new = answers.prepare(person_id=person.id, user_id=user_id, question=ASKED, asked="", answer="Under the oak")
         with portal.base.database.begin() as transaction:
@@ -444,9 +457,11 @@ def _classic_to(portal: Portal, browser: Browser, state: str) -> None:
         browser.sign_in_to_verify(user_id)
         cookie = browser.cookie("keyturn-sign-in") or browser.cookie("__Host-keyturn-sign-in")
         held = portal.means.flows.load(cookie, "sign_in")
+        kept = re.search(r"keyturn-sign-in=([^;]+)", cookies_of(browser))
+        held = portal.means.flows.load(kept[1] if kept else None, "sign_in")
         assert isinstance(held, Held)
         assert portal.means.flows.change(held, temporary=True, owed=True) is not None
-    browser.get(f"/sign-in/security-{state}")
+        browser.get("/sign-in/security-answer")
 
 
 _STOPS = ("password", "contacts", "app", "codes", "shown", "done")

@@ -20,6 +20,8 @@ FILLED = {
     "confirm_password": "a fine new passphrase",
     "decision": "keep",
     "label": "Phone",
+    "question": "first_film",
+    "answer": "Casablanca",
     "phone": "+447700900123",
     "email": "other@example.org",
 }
