@@ -545,7 +545,7 @@ def build_web(base: Foundation, means: Means) -> Flask:
         )
     )
     app.register_blueprint(classic_views.blueprint(classic))
-    app.register_blueprint(help_views.blueprint(Help(HelpMeans(support_of(settings), base.clock))))
+    app.register_blueprint(help_views.blueprint(Help(HelpMeans(support_of(settings), steps.classics, base.clock))))
     app.register_blueprint(undo_views.blueprint(undo))
     approval_means = build_approval_means(base, means, steps)
     app.register_blueprint(approvals_views.blueprint(Approvals(approval_means), steps.staffing))

@@ -1278,7 +1278,7 @@ CASES: dict[str, Case] = {
     ),
     "authenticators-question": _overview(Overview((_ROWS[0], _QUESTION_ROW), 1, _RICH, answered=True)),
     "help": Case("help/help.html", {}, path="/help"),
-    "help-open": Case("help/help.html", {"support": _HELPDESK}, path="/help"),
+    "help-open": Case("help/help.html", {"support": _HELPDESK, "classic": True}, path="/help"),
     "help-no-support": Case("help/help.html", {}, path="/help", no_support=True),
     "no-cookie": _refusal(400, "no_cookie"),
     "sign-in-pin": Case("signin/pin.html", {**_pin(), **_AT_SIGN_IN}, path="/sign-in/pin"),

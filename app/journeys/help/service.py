@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.foundation.clock import Clock
 from app.records.organizations.model import SupportPolicy
+from app.steps.classics import Classics
 from app.steps.helpdesk import Helpdesk, helpdesk
 
 
@@ -12,6 +13,7 @@ class HelpMeans:
     """What the page stands on. ``support`` has the hours of the installation's support; none: they are a text."""
 
     support: SupportPolicy
+    classics: Classics
     clock: Clock
 
 
@@ -20,6 +22,10 @@ class Help:
 
     def __init__(self, means: HelpMeans) -> None:
         self._means = means
+
+    def offers_links(self) -> bool:
+        """Whether a reset link may be asked for: a fact of the installation, whoever reads it."""
+        return self._means.classics.any()
 
     def helpdesk(self) -> Helpdesk | None:
         """None where the settings name no hours that can be judged."""

@@ -14,6 +14,6 @@ def blueprint(service: Help) -> Blueprint:
 
     @doors.get(PAGE)
     def page() -> Response:
-        return show("help/help.html", {}, support=service.helpdesk())
+        return show("help/help.html", {"classic": service.offers_links()}, support=service.helpdesk())
 
     return doors

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
+from app.records.organizations.model import PRESETS, Profile
 from tests.journeys import behind
 from tests.portal import opened
 
@@ -58,6 +59,14 @@ def test_whether_support_is_open_now_is_said_where_the_settings_have_hours(sqlit
         assert 'data-open="yes"><b>Open now</b>, until 17:00 (time zone Europe/Berlin)' in page
         clock.advance(3_600)
         assert 'data-open="no"><b>Closed now</b>' in portal.browser().get("/help").text
+
+
+def test_the_link_to_a_mailed_link_is_there_where_any_organization_is_classic(one_portal):
+    link = '<a href="/forgot">Forgot Password? Click Here</a>'
+    assert link not in one_portal.browser().get("/help").text
+    one_portal.decide(PRESETS[Profile.CLASSIC], "Classic")
+    one_portal.base.clock.advance(60)
+    assert link in one_portal.browser().get("/help").text
 
 
 def test_it_is_the_same_whoever_is_asked_for_and_whatever_became_of_them(one_portal):
