@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from app.factors.password import rules
 from app.factors.password.store import passwords
+from app.records.flows.store import grants
 from app.records.people.store import people
 from app.records.sessions.store import api_tokens
 from tests.journeys import behind
@@ -234,7 +235,16 @@ def test_everything_that_was_open_ends(one_classic):
         )
     half = portal.browser()
     half.sign_in_to_verify("jane")
+    recovering = portal.browser()
+    recovering.recover_to_pin_by_code("jane", portal.add_codes(portal.jane)[0])
+    portal.deliver()
+    recovering.post("/recovery/pin", pin=behind.pins_by_sms(portal, PHONE)[-1])
+    assert recovering.get("/recovery/password").status_code == 200
     reset(portal)
+    assert recovering.get("/recovery/password").location == "/recovery"
+    with portal.base.database.read() as looking:
+        living = grants.c.spent_at.is_(None), grants.c.expires_at > portal.base.clock.now()
+        assert looking.execute(select(grants.c.id).where(*living)).all() == []
     assert owner.get("/authenticators").location == "/sign-in"
     assert half.get("/sign-in/verify").status_code == 303
     tables = behind.tables(portal)
