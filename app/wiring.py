@@ -31,6 +31,7 @@ from app.foundation.web import application
 from app.journeys.activation import views as activation_views
 from app.journeys.activation.service import Activation, ActivationMeans
 from app.journeys.administration.model import NotDone
+from app.journeys.api import model as api_model
 from app.journeys.api import views as api_views
 from app.journeys.api.service import Api, ApiMeans
 from app.journeys.approvals import views as approvals_views
@@ -661,22 +662,24 @@ def build_web(base: Foundation, means: Means) -> Flask:
 def _programs(app: Flask, base: Foundation, means: Means, steps: Steps) -> None:
     """The doors of programs, which send no cookie and no form."""
     settings = base.settings
-    api = api_views.blueprint(
-        Api(
-            ApiMeans(
-                database=base.database,
-                ephemeral=base.ephemeral,
-                limits=means.limits,
-                credentials=steps.credentials,
-                clock=base.clock,
-                per_client=settings.limit_api_per_client,
-                sign_ins_per_client=settings.limit_api_sign_ins_per_client,
-            )
-        ),
-        settings.public_url.rstrip("/"),
+    public_url = settings.public_url.rstrip("/")
+    api = Api(
+        ApiMeans(
+            database=base.database,
+            ephemeral=base.ephemeral,
+            limits=means.limits,
+            credentials=steps.credentials,
+            clock=base.clock,
+            per_client=settings.limit_api_per_client,
+            sign_ins_per_client=settings.limit_api_sign_ins_per_client,
+        )
     )
-    app.register_blueprint(api)
-    api_views.exempt(app.extensions["csrf"], api)
+    doors = api_views.blueprint(api, public_url)
+    app.register_blueprint(doors)
+    api_views.exempt(app.extensions["csrf"], doors)
+    application.answer_quickly(
+        app, settings, base.chance, base.clock, api_model.INTROSPECT, api_views.quick(api, public_url)
+    )
     soap = soap_views.blueprint(SoapUsers(steps.credentials), settings)
     app.register_blueprint(soap)
     soap_views.exempt(app.extensions["csrf"], soap)

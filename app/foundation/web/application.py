@@ -46,6 +46,7 @@ from app.foundation.web.browser import (
     read_cookie,
     write_cookie,
 )
+from app.foundation.web.quick import Asked, Frame, Told, lane
 
 MOST_BYTES = 64 * 1024  # of a request's body (requirements S-06)
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -259,14 +260,14 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return parsed
 
 
-def _client_address(settings: Settings) -> str:
+def _client_address(settings: Settings, environ: dict[str, Any]) -> str:
     """The client's address: the peer's, or what a trusted proxy says of it, read from the right."""
     try:
-        address = _parsed(request.environ.get("REMOTE_ADDR", ""))
+        address = _parsed(environ.get("REMOTE_ADDR", ""))
     except ValueError:
         return "0.0.0.0"  # a Unix socket has no peer address
-    chain = request.headers.getlist("X-Forwarded-For")
-    hops = [hop.strip() for line in chain for hop in line.split(",")]
+    chain = environ.get("HTTP_X_FORWARDED_FOR")
+    hops = [hop.strip() for hop in chain.split(",")] if chain is not None else []
     while hops and any(address in network for network in settings.trusted_proxies):
         try:
             address = _parsed(hops.pop())
@@ -300,7 +301,7 @@ def _guard(app: Flask, settings: Settings, chance: Chance, clock: Clock) -> None
     def look_at_the_request() -> None:
         g.started = clock.monotonic()
         g.request_id = chance.name()
-        g.address = _client_address(settings)
+        g.address = _client_address(settings, request.environ)
         host = request.host.lower()
         probe = request.path in _FOR_PROBES and is_this_machine(host)
         if host != expected and not probe:
@@ -353,10 +354,36 @@ def _end_of_body() -> None:
         abort(413)
 
 
-def _dress(app: Flask, settings: Settings, clock: Clock) -> None:
+def answer_quickly(
+    app: Flask, settings: Settings, chance: Chance, clock: Clock, path: str, answer: Callable[[Asked], Told | None]
+) -> None:
+    """Give the plain good answers of a path before Flask is woken. Not in the demo, which looks at every request."""
+    if settings.demo:
+        return
+
+    def counted(route: str, method: str, status: int, seconds: float) -> None:
+        app.extensions["keyturn.requests"](route, method, status, seconds)
+
+    frame = Frame(
+        host=settings.netloc,
+        headers=_usual(settings),
+        address=lambda environ: _client_address(settings, environ),
+        counted=counted,
+        name=chance.name,
+        clock=clock,
+    )
+    app.wsgi_app = lane(app.wsgi_app, frame, path, answer)  # type: ignore[assignment, method-assign]
+
+
+def _usual(settings: Settings) -> list[tuple[str, str]]:
     usual = [*_HEADERS.items(), ("Cache-Control", "no-store")]
     if settings.secure:
         usual.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
+    return usual
+
+
+def _dress(app: Flask, settings: Settings, clock: Clock) -> None:
+    usual = _usual(settings)
 
     @app.after_request
     def dress(response: Response) -> Response:

@@ -11,7 +11,7 @@ from flask import abort, request
 from app.foundation.refusals import Code, Wrong
 
 _JSON = "application/json"
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 64
 MOST = {"user_name": 255, "password": 1_024, "token": 4_096}  # characters; what is longer is nobody's
 
@@ -25,7 +25,12 @@ def credentials() -> tuple[str, str] | None:
 
     RFC 7617, in UTF-8 as we announce it; RFC 6749 sec. 2.3.1 has both form-encoded, which changes none of ours.
     """
-    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    return basic(request.headers.get("Authorization", ""))
+
+
+def basic(header: str) -> tuple[str, str] | None:
+    """The same of a header's text."""
+    kind, _, given = header.partition(" ")
     if not kind:
         return None
     try:
@@ -45,11 +50,13 @@ def body() -> Mapping[str, Any]:
 
 def fields() -> Mapping[str, Any]:
     """The same, or form fields as RFC 7662 and RFC 7009 have them."""
-    if request.mimetype != _FORM:
-        return body()
+    return body() if request.mimetype != FORM else form(request.get_data())
+
+
+def form(raw: bytes) -> Mapping[str, str]:
+    """Form fields, each of them once. Raises Malformed."""
     try:
-        pairs = parse_qsl(request.get_data().decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-        return _once(pairs)
+        return _once(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
         raise Malformed("The body is not valid form fields.") from None
 

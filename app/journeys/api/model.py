@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.records.organizations.model import Organization
 
 PREFIX = "/api/v1/"
+INTROSPECT = f"{PREFIX}tokens/introspect"
 WINDOW = 60  # seconds of the limits of a client
 
 

@@ -91,7 +91,17 @@ class Api:
 
         Raises NotAClient, OverQuota.
         """
-        caller, row = self._let_in(visit, client, token)
+        return self._looked(*self._let_in(visit, client, token))
+
+    def look(self, client: tuple[str, str], token: str) -> tuple[Looked | None, Quota] | None:
+        """The same where everything is in order; None, and nothing was counted, where the client is none.
+
+        Raises OverQuota.
+        """
+        found = self._known(client, token)
+        return self._looked(*found) if found is not None else None
+
+    def _looked(self, caller: Caller, row: Any) -> tuple[Looked | None, Quota]:
         quota = self._quotas.spend(caller.id, "tokens", self._means.per_client)
         if row.is_primary is None:
             return None, quota
@@ -135,12 +145,18 @@ class Api:
 
     def _let_in(self, visit: Visit, client: tuple[str, str], token: str) -> tuple[Caller, Any]:
         """The client, and what one statement found of a token beside it. Raises NotAClient."""
+        found = self._known(client, token)
+        if found is not None:
+            return found
+        # 256 random bits are not guessed: this only keeps a program with a wrong secret from asking for ever
+        self._means.limits.attempt(visit)
+        raise NotAClient
+
+    def _known(self, client: tuple[str, str], token: str) -> tuple[Caller, Any] | None:
         client_id, secret = client
         now, digest = self._means.clock.now(), fingerprint(secret)
         with self._means.database.read() as looking:
             row = queries.look(looking, client_id, fingerprint(token), now)
         if row is not None and (same(digest, row.secret) or (row.former_until > now and same(digest, row.former))):
             return Caller(client_id, row.organization_id), row
-        # 256 random bits are not guessed: this only keeps a program with a wrong secret from asking for ever
-        self._means.limits.attempt(visit)
-        raise NotAClient
+        return None
