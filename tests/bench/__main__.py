@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import measures, serving
+from tests.bench import measures, programs, serving
 from tests.bench.anchor import Anchor
 from tests.bench.measures import CORES, Site
 from tests.bench.report import Findings, judge
@@ -79,6 +79,10 @@ class _Bench:
             self.tell("counting slow hashes")
             self.found.counts = measures.counted(sites[SMALL], anchor, max(1, visitors // 3))
             self.found.html = measures.html(sites[SMALL])
+            self.tell("asking about a token")
+            self.found.introspection = programs.introspection(
+                sites[SMALL].running, plain, environs[SMALL], rounds=9, each=200
+            )
             self.tell("looking people up")
             self.found.look_ups = measures.look_ups(environs[SMALL], environs[LARGE], (1_000, people))
 

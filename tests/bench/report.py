@@ -25,6 +25,7 @@ class Findings:
     counts: dict[str, Count] = field(default_factory=dict)
     html: Html = field(default_factory=lambda: Html({}, {}, cached_for_good=False))
     look_ups: float = 0.0
+    introspection: float = 0.0  # x a bare page
     starts: list[Start] = field(default_factory=list)
     memory_before: dict[str, list[Memory]] = field(default_factory=dict)
     memory_after: dict[str, list[Memory]] = field(default_factory=dict)
@@ -180,6 +181,8 @@ def _requests(found: Findings) -> Iterator[Row]:
     yield Row("its messages, by the sender (three; two by SMS)", f"{rounds.sender[FEW]:.3f} A")
     middle = statistics.median(rounds.of_step(FEW, step.name, _of_a) for step in RECOVERY if step.counts) * _REFERENCE
     yield Row("median request of it, where A is 40 ms", _ms(middle), "≤ 1.5 ms", middle <= 0.0015)
+    asked = found.introspection
+    yield Row("POST /api/v1/tokens/introspect", f"{asked:4.2f}x", "≤ 1.50x", asked <= 1.5)
     sign_in = rounds.of_journey(FEW, SIGN_IN, _of_a)
     yield Row("whole sign-in, all requests", f"{sign_in:.3f} A")
     yield Row("nobody comes: CPU a second, all processes", f"{rounds.idle[FEW] * 1_000:.1f} ms")
