@@ -41,7 +41,7 @@ document.addEventListener("submit", (event) => {
   button?.classList.add("busy");
   button?.setAttribute("aria-disabled", "true");
   // the reader stopped the page, or it never came; where a file is saved the page stays
-  setTimeout(release, "saves" in form.dataset ? 1500 : 10000, form);
+  setTimeout(release, "saves" in form.dataset || "saves" in (button?.dataset ?? {}) ? 1500 : 10000, form);
 });
 
 addEventListener("pageshow", (event) => {

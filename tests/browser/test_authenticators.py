@@ -1,23 +1,16 @@
 """The AUTHENTICATORS page in a real browser: the menus of its rows, and the warning before an idle session ends."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.records.sessions.model import IDLE, LIFE
 from tests.browser.inspection import faults, narrow_faults
+from tests.browser.reception import Reception, receiving
 from tests.browser.visitor import NARROW, PHONE, Arrive, Visitor
-from tests.doors import standing
-from tests.faults.clients import free_port
-from tests.hands import HandClock
-from tests.portal import PASSWORD, Portal
 from tests.services import RedisServer
 
 pytestmark = pytest.mark.browser
@@ -25,54 +18,16 @@ pytestmark = pytest.mark.browser
 _LEFT = re.compile(r"You will be signed out in [12]:[0-9]{2}\.")
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """No line per request."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """A portal whose clock a test moves, and somebody in it."""
-
-    portal: Portal
-    clock: HandClock
-    address: str
-
-    def enter(self, visitor: Visitor) -> Page:
-        """Sign in with the app, as far as AUTHENTICATORS."""
-        visitor.to_password("jane")
-        visitor.send(password=PASSWORD)
-        visitor.send(code=self.portal.code("jane"))
-        visitor.at("/authenticators")
-        return visitor.page
-
-    def wait(self, visitor: Visitor, seconds: int) -> None:
-        """Let time pass here and there."""
-        self.clock.advance(seconds)
-        visitor.context.clock.fast_forward(seconds * 1_000)
-
-
 @pytest.fixture
-def room(sqlite_template: Path, valkey_server: RedisServer, tmp_path: Path) -> Iterator[Room]:
+def room(sqlite_template: Path, valkey_server: RedisServer, tmp_path: Path) -> Iterator[Reception]:
     """One with Jane, who has an app, a phone and a mailbox."""
-    valkey_server.flush()
-    clock, port = HandClock(), free_port()
-    address = f"http://127.0.0.1:{port}"
-    with standing(sqlite_template, tmp_path, valkey_server.url, clock=clock, public_url=address) as portal:
-        portal.add("jane", phone="+491700000001", email="jane@example.org")
-        server = make_server("127.0.0.1", port, portal.web, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Room(portal, clock, address)
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+    with receiving(sqlite_template, tmp_path, valkey_server) as room:
+        room.portal.add("jane", phone="+491700000001", email="jane@example.org")
+        yield room
 
 
 @pytest.fixture
-def visitor(arrive: Arrive, room: Room) -> Visitor:
+def visitor(arrive: Arrive, room: Reception) -> Visitor:
     """Jane's browser, whose clock a test moves too."""
     came = arrive(room.address, viewport=PHONE)
     came.context.clock.install()
@@ -93,8 +48,8 @@ def item(page: Page, name: str) -> Locator:
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_a_menu_opens_by_keys_and_escape_gives_the_focus_back(visitor: Visitor, room: Room, key: str) -> None:
-    page = room.enter(visitor)
+def test_a_menu_opens_by_keys_and_escape_gives_the_focus_back(visitor: Visitor, room: Reception, key: str) -> None:
+    page = room.enter(visitor, "jane").page
     button = dots(page, "Authenticator app Phone")
     button.focus()
     expect(item(page, "Rename")).to_be_hidden()
@@ -115,8 +70,8 @@ def test_a_menu_opens_by_keys_and_escape_gives_the_focus_back(visitor: Visitor, 
     expect(item(page, "Rename")).to_be_hidden()
 
 
-def test_an_item_is_followed_by_keys(visitor: Visitor, room: Room) -> None:
-    page = room.enter(visitor)
+def test_an_item_is_followed_by_keys(visitor: Visitor, room: Reception) -> None:
+    page = room.enter(visitor, "jane").page
     dots(page, "Password").press("Enter")
     page.keyboard.press("Tab")
     expect(item(page, "Change Password")).to_be_focused()
@@ -124,8 +79,8 @@ def test_an_item_is_followed_by_keys(visitor: Visitor, room: Room) -> None:
     visitor.at("/authenticators/password")
 
 
-def test_a_menu_that_is_left_by_tab_covers_nothing(visitor: Visitor, room: Room) -> None:
-    page = room.enter(visitor)
+def test_a_menu_that_is_left_by_tab_covers_nothing(visitor: Visitor, room: Reception) -> None:
+    page = room.enter(visitor, "jane").page
     dots(page, "Password").press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
@@ -133,8 +88,8 @@ def test_a_menu_that_is_left_by_tab_covers_nothing(visitor: Visitor, room: Room)
     expect(item(page, "Change Password")).to_be_hidden()
 
 
-def test_a_menu_opens_and_closes_by_clicks_one_at_a_time(visitor: Visitor, room: Room) -> None:
-    page = room.enter(visitor)
+def test_a_menu_opens_and_closes_by_clicks_one_at_a_time(visitor: Visitor, room: Reception) -> None:
+    page = room.enter(visitor, "jane").page
     dots(page, "Password").click()
     expect(item(page, "Change Password")).to_be_visible()
     dots(page, "Password").click()
@@ -150,9 +105,9 @@ def test_a_menu_opens_and_closes_by_clicks_one_at_a_time(visitor: Visitor, room:
     visitor.at("/authenticators/password")
 
 
-def test_a_menu_opens_by_touch_beside_its_button_and_inside_the_screen(arrive: Arrive, room: Room) -> None:
+def test_a_menu_opens_by_touch_beside_its_button_and_inside_the_screen(arrive: Arrive, room: Reception) -> None:
     visitor = arrive(room.address, viewport=NARROW, has_touch=True)
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     for name, last in (
         ("Password", "Change Password"),
         ("Authenticator app Phone", "Remove"),
@@ -173,15 +128,15 @@ def test_a_menu_opens_by_touch_beside_its_button_and_inside_the_screen(arrive: A
         expect(item(page, last)).to_be_hidden()
 
 
-def test_the_page_with_an_open_menu_is_sound(visitor: Visitor, room: Room) -> None:
-    page = room.enter(visitor)
+def test_the_page_with_an_open_menu_is_sound(visitor: Visitor, room: Reception) -> None:
+    page = room.enter(visitor, "jane").page
     dots(page, "Authenticator app Phone").click()
     assert faults(page) == []
 
 
-def test_without_a_script_a_menu_opens_closes_and_leads_on(arrive: Arrive, room: Room) -> None:
+def test_without_a_script_a_menu_opens_closes_and_leads_on(arrive: Arrive, room: Reception) -> None:
     visitor = arrive(room.address, viewport=PHONE, java_script_enabled=False)
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     control = page.get_by_label("Actions for Password")
     expect(item(page, "Change Password")).to_be_hidden()
     control.press("Enter")
@@ -197,7 +152,7 @@ def test_without_a_script_a_menu_opens_closes_and_leads_on(arrive: Arrive, room:
 
 
 @pytest.fixture
-def warned(visitor: Visitor, room: Room) -> Callable[[], Locator]:
+def warned(visitor: Visitor, room: Reception) -> Callable[[], Locator]:
     """Leave the page alone until the warning is there."""
 
     def leave() -> Locator:
@@ -213,8 +168,8 @@ def _stay(page: Page) -> Locator:
     return page.get_by_role("dialog").get_by_role("button", name="Stay signed in")
 
 
-def test_the_warning_comes_two_minutes_before_the_end_and_says_how_long(visitor: Visitor, room: Room) -> None:
-    page = room.enter(visitor)
+def test_the_warning_comes_two_minutes_before_the_end_and_says_how_long(visitor: Visitor, room: Reception) -> None:
+    page = room.enter(visitor, "jane").page
     warning = page.get_by_role("dialog", name="Are you still there?")
     room.wait(visitor, IDLE - 140)
     page.clock.run_for(2_000)
@@ -230,9 +185,9 @@ def test_the_warning_comes_two_minutes_before_the_end_and_says_how_long(visitor:
 
 
 def test_the_warning_keeps_the_focus_and_one_press_gives_it_back(
-    visitor: Visitor, room: Room, warned: Callable[[], Locator]
+    visitor: Visitor, room: Reception, warned: Callable[[], Locator]
 ) -> None:
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     held = page.get_by_role("main").get_by_role("link", name="Add a phone")
     held.focus()
     warning = warned()
@@ -250,8 +205,10 @@ def test_the_warning_keeps_the_focus_and_one_press_gives_it_back(
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space", "Escape"])
-def test_a_key_puts_the_end_off_as_well(visitor: Visitor, room: Room, warned: Callable[[], Locator], key: str) -> None:
-    page = room.enter(visitor)
+def test_a_key_puts_the_end_off_as_well(
+    visitor: Visitor, room: Reception, warned: Callable[[], Locator], key: str
+) -> None:
+    page = room.enter(visitor, "jane").page
     warning = warned()
     page.keyboard.press(key)
     expect(warning).to_be_hidden()
@@ -261,9 +218,9 @@ def test_a_key_puts_the_end_off_as_well(visitor: Visitor, room: Room, warned: Ca
 
 
 def test_what_was_typed_is_still_there_after_the_warning(
-    visitor: Visitor, room: Room, warned: Callable[[], Locator]
+    visitor: Visitor, room: Reception, warned: Callable[[], Locator]
 ) -> None:
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     visitor.go("/authenticators/password")
     visitor.field("new_password").fill("half of a sent")
     warned()
@@ -274,8 +231,8 @@ def test_what_was_typed_is_still_there_after_the_warning(
     expect(visitor.field("new_password")).to_have_value("half of a sentence")
 
 
-def test_whoever_does_nothing_is_signed_out(visitor: Visitor, room: Room, warned: Callable[[], Locator]) -> None:
-    page = room.enter(visitor)
+def test_whoever_does_nothing_is_signed_out(visitor: Visitor, room: Reception, warned: Callable[[], Locator]) -> None:
+    page = room.enter(visitor, "jane").page
     warned()
     room.wait(visitor, 115)
     visitor.at("/sign-in")
@@ -285,17 +242,19 @@ def test_whoever_does_nothing_is_signed_out(visitor: Visitor, room: Room, warned
 
 
 def test_a_session_that_ended_elsewhere_is_not_put_off(
-    visitor: Visitor, room: Room, warned: Callable[[], Locator]
+    visitor: Visitor, room: Reception, warned: Callable[[], Locator]
 ) -> None:
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     warned()
     room.clock.advance(200)
     _stay(page).click()
     visitor.at("/sign-in")
 
 
-def test_use_in_another_tab_takes_the_warning_away(visitor: Visitor, room: Room, warned: Callable[[], Locator]) -> None:
-    room.enter(visitor)
+def test_use_in_another_tab_takes_the_warning_away(
+    visitor: Visitor, room: Reception, warned: Callable[[], Locator]
+) -> None:
+    room.enter(visitor, "jane")
     other = visitor.open_tab()
     other.goto(f"{room.address}/profile")
     warning = warned()
@@ -305,9 +264,9 @@ def test_use_in_another_tab_takes_the_warning_away(visitor: Visitor, room: Room,
 
 
 def test_a_press_that_reaches_nobody_says_so_and_may_be_repeated(
-    visitor: Visitor, room: Room, warned: Callable[[], Locator]
+    visitor: Visitor, room: Reception, warned: Callable[[], Locator]
 ) -> None:
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     warning = warned()
     visitor.context.set_offline(True)
     _stay(page).click()
@@ -318,8 +277,8 @@ def test_a_press_that_reaches_nobody_says_so_and_may_be_repeated(
     visitor.complaints[:] = [one for one in visitor.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
 
 
-def test_after_eight_hours_it_is_said_that_nothing_more_can_be_put_off(visitor: Visitor, room: Room) -> None:
-    page = room.enter(visitor)
+def test_after_eight_hours_it_is_said_that_nothing_more_can_be_put_off(visitor: Visitor, room: Reception) -> None:
+    page = room.enter(visitor, "jane").page
     for _ in range(LIFE // 800 - 1):
         room.clock.advance(800)
         assert page.request.get(f"{room.address}/profile").ok
@@ -342,8 +301,8 @@ def test_after_eight_hours_it_is_said_that_nothing_more_can_be_put_off(visitor: 
     visitor.at("/sign-in")
 
 
-def test_without_a_script_the_page_itself_says_when_the_session_ends(arrive: Arrive, room: Room) -> None:
+def test_without_a_script_the_page_itself_says_when_the_session_ends(arrive: Arrive, room: Reception) -> None:
     visitor = arrive(room.address, viewport=PHONE, java_script_enabled=False)
-    page = room.enter(visitor)
+    page = room.enter(visitor, "jane").page
     expect(page.get_by_text("You stay signed in until 21 September 2026, 14:28 UTC")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -1,23 +1,19 @@
 """Five faults, each found by an agent in a real browser from the person's page alone: the sentence, and what helps."""
 
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.records.cases.model import Kind
 from app.records.organizations.model import Role
 from tests.browser.inspection import faults, narrow_faults
+from tests.browser.reception import Reception, receiving
 from tests.browser.visitor import DESKTOP, NARROW, PHONE, Arrive, Visitor
-from tests.doors import standing
 from tests.edges import refuse
-from tests.faults.clients import free_port
-from tests.portal import PASSWORD, Portal
+from tests.portal import PASSWORD
 from tests.services import RedisServer
 
 pytestmark = pytest.mark.browser
@@ -25,51 +21,27 @@ pytestmark = pytest.mark.browser
 _NUMBER, _MAILBOX = "+491700000077", "ana.souza@example.org"
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """No line per request."""
-
-
-@dataclass(frozen=True)
-class Console:
-    """A portal, and an agent's browser in front of it."""
-
-    portal: Portal
-    address: str
-
-
 @pytest.fixture
-def console(sqlite_template: Path, valkey_server: RedisServer, tmp_path: Path) -> Iterator[Console]:
+def console(sqlite_template: Path, valkey_server: RedisServer, tmp_path: Path) -> Iterator[Reception]:
     """One with Sam, an agent, and Ana."""
-    valkey_server.flush()
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    with standing(sqlite_template, tmp_path, valkey_server.url, public_url=address) as portal:
-        portal.add("sam", phone="+491700000001", role=Role.SUPPORT)
-        portal.add("ana", phone=_NUMBER, email=_MAILBOX)
-        server = make_server("127.0.0.1", port, portal.web, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Console(portal, address)
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+    with receiving(sqlite_template, tmp_path, valkey_server) as console:
+        console.portal.add("sam", phone="+491700000001", role=Role.SUPPORT)
+        console.portal.add("ana", phone=_NUMBER, email=_MAILBOX)
+        yield console
 
 
-def _own(console: Console) -> Any:
+def _own(console: Reception) -> Any:
     """A browser of Ana's own, past the network."""
     return console.portal.browser(HTTP_HOST=console.address.removeprefix("http://"))
 
 
-def _slow_clock(console: Console) -> None:
+def _slow_clock(console: Reception) -> None:
     browser = _own(console)
     browser.recover_to_token("ana")
     assert browser.post("/recovery/token", code=console.portal.code("ana", -3)).status_code == 422
 
 
-def _lost_messages(console: Console) -> None:
+def _lost_messages(console: Reception) -> None:
     browser = _own(console)
     console.portal.phone.plan(refuse(400, 21211), refuse(400, 21211))
     browser.recover_to_pin(console.portal, "ana")
@@ -79,7 +51,7 @@ def _lost_messages(console: Console) -> None:
     console.portal.deliver()
 
 
-def _wrong_passwords(console: Console) -> None:
+def _wrong_passwords(console: Reception) -> None:
     browser = _own(console)
     browser.get("/sign-in")
     browser.post("/sign-in", user_id="ana")
@@ -89,12 +61,12 @@ def _wrong_passwords(console: Console) -> None:
     assert browser.post("/sign-in/password", password=PASSWORD).status_code == 429
 
 
-def _old_invitation(console: Console) -> None:
+def _old_invitation(console: Reception) -> None:
     console.portal.invite("nina", phone="+491700000088", email="nina@example.org")
     console.portal.base.clock.sleep(80 * 3_600)
 
 
-def _frozen(console: Console) -> None:
+def _frozen(console: Reception) -> None:
     portal = console.portal
     with portal.base.database.begin() as transaction:
         person = portal.means.undo.issue(transaction, 2, Kind.PASSWORD, portal.base.clock.now())
@@ -104,7 +76,7 @@ def _frozen(console: Console) -> None:
     assert browser.post(path).location == "/undo/choose"
 
 
-FAULTS: list[tuple[Callable[[Console], None], str, str, str]] = [
+FAULTS: list[tuple[Callable[[Reception], None], str, str, str]] = [
     (_slow_clock, "ana", "because the phone's clock is about 1½ minutes slow", "They should set the phone's clock"),
     (_lost_messages, "ana", "The last 2 PINs by SMS did not arrive: the number is not in service", "by e-mail instead"),
     (_wrong_passwords, "ana", "after 5 wrong passwords.", "button /support/people/ana/unlock"),
@@ -113,12 +85,9 @@ FAULTS: list[tuple[Callable[[Console], None], str, str, str]] = [
 ]
 
 
-def enter(console: Console, visitor: Visitor) -> Page:
+def enter(console: Reception, visitor: Visitor) -> Page:
     """Sign in as Sam, and open the tab of support."""
-    visitor.to_password("sam")
-    visitor.send(password=PASSWORD)
-    visitor.send(code=console.portal.code("sam"))
-    visitor.at("/authenticators")
+    console.enter(visitor, "sam")
     visitor.page.get_by_role("link", name="SUPPORT").click()
     visitor.at("/support")
     return visitor.page
@@ -148,7 +117,7 @@ def test_an_agent_finds_what_is_wrong_from_the_page_alone(console, arrive, seed,
     assert faults(page) == []
 
 
-def test_the_console_works_without_a_script_and_on_a_narrow_phone(console: Console, arrive: Arrive) -> None:
+def test_the_console_works_without_a_script_and_on_a_narrow_phone(console: Reception, arrive: Arrive) -> None:
     _slow_clock(console)
     visitor = arrive(console.address, viewport=PHONE, java_script_enabled=False)
     page = enter(console, visitor)

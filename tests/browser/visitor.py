@@ -8,9 +8,9 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, R
 
 from tests.browser.house import House, Person
 
-# a page of 409, 422 or 429 is an answer like any other, but Chromium notes it as a resource that failed
-_NOTICE = re.compile(r"Failed to load resource: the server responded with a status of 4(00|04|09|22|29) ")
-_PAGES = re.compile(r"/(recovery|sessions|sign-in|nowhere)(/|$)")
+# a page of 403, 409, 422 or 429 is an answer like any other, but Chromium notes it as a resource that failed
+_NOTICE = re.compile(r"Failed to load resource: the server responded with a status of 4(00|03|04|09|22|29) ")
+_PAGES = re.compile(r"/(admin|approve|recovery|sessions|sign-in|support|nowhere)(/|$)")
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NARROW: ViewportSize = {"width": 320, "height": 640}
@@ -24,7 +24,7 @@ class Visitor:
         self.context = context
         self.address = address
         self.complaints: list[str] = []
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(9_000)
         self.page = self.open_tab()
 
     def open_tab(self) -> Page:

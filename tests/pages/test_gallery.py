@@ -451,3 +451,17 @@ def test_several_errors_are_summed_up_with_links_to_their_fields(hall: Hall) -> 
     expect(summary).to_be_focused()
     summary.get_by_role("link").nth(1).click()
     expect(hall.page.locator("#confirm_password")).to_be_focused()
+
+
+def test_a_setting_that_is_chosen_wrongly_wears_the_colour_of_an_error(hall: Hall) -> None:
+    hall.visit("audit-two-errors")
+    colour = "one => getComputedStyle(one).borderTopColor"
+    colours = [hall.page.locator(f"#{name}").evaluate(colour) for name in ("event", "from", "outcome")]
+    assert colours[0] == colours[1] != colours[2]
+
+
+def test_of_several_organizations_the_one_that_is_shown_stands_out(hall: Hall) -> None:
+    hall.visit("policy-preview")
+    links = hall.page.get_by_role("navigation", name="Your organizations").get_by_role("link")
+    weights = links.evaluate_all("links => links.map((one) => [!!one.ariaCurrent, getComputedStyle(one).fontWeight])")
+    assert weights == [[True, "600"], [False, "400"]]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, abort, request
 
-from app.foundation.refusals import Refusal, Throttled, Wrong
+from app.foundation.refusals import Forbidden, Refusal, Throttled, Wrong
 from app.foundation.web.application import visit
 from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.signed import done_at, render_signed, utc
@@ -140,7 +140,18 @@ def _acting(doors: Blueprint, act: Act, press: Callable[[str], bool], members: M
             return _page(user_id, refusal, form.text("role"), form.text("organization"))
         if not done:
             abort(404)
+        if act is Act.ROLE and _gave_up(staffing):
+            return done_at("/profile", "stepped_down")
         return done_at(PEOPLE if act is Act.REMOVE else request.path.rpartition("/")[0], _SAID[act])
+
+
+def _gave_up(staffing: Staffing) -> bool:
+    """Whether whoever pressed is no administrator any more: people's pages are shut to them from now on."""
+    try:
+        staffing.administrator(read_cookie(SESSION), visit())
+    except Forbidden:
+        return True
+    return False
 
 
 def own_blueprint(own: OwnMemberships, presence: Presence) -> Blueprint:

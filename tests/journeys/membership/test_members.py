@@ -315,7 +315,9 @@ def test_a_demoted_administrator_is_one_no_more_with_the_next_request(two):
 
 def test_the_last_administrator_steps_down_not_before_another_one_is_there(two):
     browser = two.browser("ada")
-    assert act(browser, "ada", "role", organization=two.here.id, role="member").status_code == 303
+    answer = act(browser, "ada", "role", organization=two.here.id, role="member")
+    assert (answer.status_code, answer.location) == (303, "/profile")  # the pages of people are shut to her now
+    assert "You stepped down." in browser.get("/profile").text
     bob = two.browser("bob")
     answer = act(bob, "bob", "role", organization=two.here.id, role="support")
     assert (answer.status_code, "last active administrator" in answer.text) == (422, True)
