@@ -110,7 +110,7 @@ def test_every_page_that_refuses_is_sound(visitor: Visitor, arrive: Arrive, hous
     inspector.look(blocked.page, "Error: Enter your password")
     blocked.context.clear_cookies()
     blocked.send(password="seven")
-    inspector.look(blocked.page, "We could not read this")
+    inspector.look(blocked.page, "Cookies are blocked")
     assert "\n".join(inspector.found) == ""
 
 

@@ -957,6 +957,7 @@ def _delivery(test: Test | None = None, reaches: Any = _REACHES, status: int = 2
 
 
 _CLIENT = ApiClient("3f1c9a52-7c11-4a4e-9b68-0a5d7f6f2c11", _HERE.id, "Billing", "", _NOW - 86_400, "ada")
+_SECRET = "N0tAS3cret" * 4
 _CLIENTS = (
     ClientShown(replace(_CLIENT, rotated_at=_NOW - 600), _HERE.name, _NOW + 85_800),
     ClientShown(replace(_CLIENT, name="Old CRM", created_by="operator", revoked_at=_NOW - 60), _HERE.name, 0),
@@ -1073,7 +1074,7 @@ _POLICY_CASES: dict[str, Case] = {
 
 _DELIVERY_CASES: dict[str, Case] = {
     "api-clients": _api_clients(ClientsPage(_CLIENTS, (_HERE,), None), done="client_revoked"),
-    "api-clients-secret": _api_clients(ClientsPage(_CLIENTS, (_HERE,), NewSecret(_CLIENT, "N0tAS3cret" * 4))),
+    "api-clients-secret": _api_clients(ClientsPage(_CLIENTS, (_HERE,), NewSecret(_CLIENT, _SECRET)), secret=_SECRET),
     "api-clients-none": _api_clients(
         ClientsPage((), (_HERE,), None), 422, errors=_errors(Refused(Code.MISSING, "name"))
     ),
