@@ -20,7 +20,8 @@ from app.records.people.model import Person, Status
 from app.wiring import build_approval_means, build_steps
 from tests.journeys import behind
 from tests.journeys.test_enumeration import EMAIL, PHONE, ROUNDS, TIMES, Pairs, Walk, clocked, telling, warm_up
-from tests.portal import Browser, Portal, opened
+from tests.portal import PASSWORD, Browser, Portal, opened
+from tests.programs import ALLOWING, AUTHENTICATE
 
 WIDE: dict[str, Any] = {"limit_starts_per_address": 100_000, "limit_tries_per_address": 100_000}
 MEASUREMENTS = 3
@@ -126,6 +127,35 @@ def test_a_proposal_to_anybody_takes_the_work_of_one_to_nobody(database, valkey_
         walk.close()
         told = [row["person_id"] for row in behind.queued(portal, "notice_membership_proposed")]
         assert told == [known.id, known.id]
+
+
+# ---- a program that asks about a password
+
+
+def test_a_program_that_asks_about_anybody_makes_the_work_of_asking_about_nobody(database, valkey_url, clock, keyring):
+    """The password of whoever is not allowed is the right one: it must not be seen either."""
+    with opened(database, valkey_url, clock, keyring, **WIDE) as portal:
+        warm_up(portal)
+        portal.decide(ALLOWING)
+        portal.add("known001", phone=PHONE, email=EMAIL)
+        portal.add("inactive", phone=PHONE, email=EMAIL, status=Status.INACTIVE)
+        portal.add("denied01", phone=PHONE, email=EMAIL, home="other")
+        typed = dict.fromkeys(("nobody01", "known001", "inactive"), "a wrong password, quite") | {"denied01": PASSWORD}
+        always = typed
+        walk = Walk(portal, valkey_url, tuple(typed))
+
+        def ask(browser: Browser, user_id: str) -> TestResponse:
+            body = {"user_name": user_id, "password": typed[user_id]}
+            return browser.client.post(AUTHENTICATE, json=body, environ_overrides=browser.environ)
+
+        walk.begin()
+        for number in range(8):
+            walk.step(f"POST {AUTHENTICATE}", ask, expected=401)
+            # each other time the same one again, which is counted once
+            typed = dict.fromkeys(typed, f"wrong password {number}") if number % 2 else always
+        for user_id in typed:
+            walk.compare(user_id, "nobody01")
+        walk.close()
 
 
 # ---- time
