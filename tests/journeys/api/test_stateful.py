@@ -98,7 +98,7 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.tokens))
     @rule(data=st.data())
     def revoke(self, data: st.DataObject) -> None:
-        token = data.draw(st.sampled_from(sorted(self.tokens)))
+        token = list(self.tokens)[data.draw(st.integers(0, len(self.tokens) - 1))]  # by age: what they are is chance
         assert self.program.call(REVOKE, {"token": token}).status_code == 200
         self.dead.add(token)
 
@@ -141,7 +141,9 @@ class Calls(RuleBasedStateMachine):
         chance = self.portal.base.chance
         with self.portal.base.database.begin() as transaction:
             assert freezing.deactivate(transaction, self.person.id, chance.name(), self.now) is not None
-        assert self.ask("json", self.password) == ("", SENTENCES[Cause.INACTIVE])
+        token, said = self.ask("json", self.password)
+        # nobody's tries are taken back by a password that opens nothing
+        assert (token, said) in {("", SENTENCES[Cause.INACTIVE]), ("", SENTENCES[Cause.LOCKED])}
         with self.portal.base.database.begin() as transaction:
             assert people.reactivate(transaction, self.person.id, chance.name())
         self.end_all()
@@ -164,4 +166,4 @@ def test_tokens_and_expiry_hold_in_any_order(sqlite_database, valkey_url, clock,
             pass
 
         Bound.portal, Bound.clock = portal, clock
-        run_state_machine_as_test(Bound, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
+        run_state_machine_as_test(Bound, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
