@@ -7,8 +7,13 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import or_, select
 
+from app.factors.totp import store as apps
+from app.foundation.sql import metadata
+from app.records.organizations import store as organizations
 from app.records.organizations.model import Role
+from app.records.people import store as people
 from tests.doors import OWN, PHONE, Door, Guard, standing
 from tests.portal import Browser, Portal
 
@@ -122,3 +127,78 @@ def test_a_search_shows_ones_own_organization_alone(browsers, who):
         assert found
         assert all(one == "lena" or one.endswith(own) for one in found)
     assert browsers[who].get(f"/support/people/member-{own}").status_code == 200
+
+
+# ---- ids of another organization, wherever an id can be sent
+
+
+def foreign(portal: Portal) -> dict[str, str]:
+    """What another organization has, by the name of the field that takes such a thing."""
+    with portal.base.database.read() as looking:
+        other = organizations.find(looking, "other")
+        member = people.find(looking, "member-other")
+        assert other is not None
+        assert member is not None
+        return {
+            "organization": other.id,
+            "contact": people.contacts_of(looking, member.id)[0].id,
+            "app": apps.of_person(looking, member.id)[0].id,
+            "user_id": "member-other",
+        }
+
+
+def held(portal: Portal) -> list[tuple[Any, ...]]:
+    """Every row that belongs to the other organization, or to one of its people."""
+    rows: list[tuple[Any, ...]] = []
+    with portal.base.database.read() as looking:
+        other = organizations.find(looking, "other")
+        assert other is not None
+        found = (people.find(looking, f"{who}-other") for who in ("member", "agent", "chief"))
+        theirs = [one.id for one in found if one is not None]
+        for table in metadata.sorted_tables:
+            columns = table.c
+            names = [name for name in ("organization_id", "home_organization") if name in columns]
+            where = [columns[name] == other.id for name in names]
+            if "person_id" in columns:
+                where.append(columns.person_id.in_(theirs))
+            if table.name == "organizations":
+                where.append(columns.id == other.id)
+            if table.name in {"sessions", "known_browsers"} or not where:
+                continue  # which their own browsers touch
+            rows += [(table.name, *row) for row in looking.execute(select(table).where(or_(*where)))]
+    return rows
+
+
+TYPED = {
+    "reason": "A reason that is long enough",
+    "role": "administrator",
+    "name": "Thief",
+    "do": "ask",
+    "q": "",
+    "list": "",
+    "days": "30",
+    "address": "thief@example.org",
+    "password_min_length": "20",
+    "based_on": "0",
+    "settings": "all",
+    "profile": "classic",
+}
+
+
+@pytest.mark.parametrize("door", [one for one in STAFF if "POST" in one.methods], ids=ids)
+def test_no_id_of_another_organization_is_good_in_any_field(house, browsers, door):
+    """ASVS 8.2.2: with every other field as it should be, and at the pages of one's own people."""
+    before, sent = held(house), {**TYPED, **foreign(house)}
+    browser = browsers["chief-default"]
+    path = door.rule.replace("<user_id>", "member-default") if "<user_id>" in door.rule else door.path
+    answer = browser.post(path, csrf_token=browser.token(), **sent)
+    assert answer.status_code in {303, 400, 403, 404, 409, 413, 422}
+    assert held(house) == before
+
+
+@pytest.mark.parametrize("door", [one for one in STAFF if "GET" in one.methods and "<" not in one.rule], ids=ids)
+def test_no_page_shows_another_organization_by_its_id(house, browsers, door):
+    answer = browsers["chief-default"].get(door.path, query_string={"organization": foreign(house)["organization"]})
+    assert answer.status_code in {200, 303, 404, 409}
+    for name in ("member-other", "agent-other", "chief-other"):
+        assert name not in answer.text
