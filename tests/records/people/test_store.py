@@ -1,12 +1,15 @@
 """People and contacts in SQL, on each kind of database."""
 
 import pytest
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.records.people import store
 from app.records.people.model import Channel, Contact, Status
 from tests.cast import add_person
 from tests.hands import START
+
+LITERAL = {"literal_binds": True}
 
 
 @pytest.fixture
@@ -70,3 +73,25 @@ def test_which_of_many_ids_are_taken(database, jane, chance):
         assert store.which_exist(looking, ["jane", "Jane", "omar", "ana"]) == {"jane", "omar"}
         assert store.which_exist(looking, []) == set()
         assert list(store.all_user_ids(looking)) == ["Jane", "Omar"]
+
+
+def test_postgresql_walks_an_index_to_user_ids_that_begin_alike(postgresql_database):
+    with postgresql_database.begin() as transaction:
+        transaction.execute(text("SET LOCAL enable_seqscan = off"))  # in an empty table it would be the quickest
+        walk = select(store.people.c.id).where(store.begins(transaction, "jane"))
+        asked = walk.order_by(store.by_code_points(transaction)).compile(transaction, compile_kwargs=LITERAL)
+        plan = "\n".join(row[0] for row in transaction.execute(text(f"EXPLAIN {asked}")))
+    assert "ix_people_walk" in plan
+    assert "Index Cond" in plan
+    assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("prefix", ["a", "a_", "a%", "\u00e4", "\U0010fffd"])
+def test_a_beginning_means_itself_and_the_order_is_that_of_code_points(database, chance, prefix):
+    known = ["a", "a%b", "a_b", "ab", "a-b", "b", "\u00e4b", "z"]
+    with database.begin() as transaction:
+        for one in known:
+            add_person(transaction, one, chance)
+        found = select(store.people.c.canonical_id).where(store.begins(transaction, prefix))
+        rows = transaction.execute(found.order_by(store.by_code_points(transaction))).scalars().all()
+    assert rows == sorted(one for one in known if one.startswith(prefix))
