@@ -16,7 +16,7 @@ PART = b"y" * 65_536
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """``/`` at once, ``/slow`` after 3 s, ``/gate?FILE`` when that is there, ``/large`` much, ``/echo`` what came,
-    ``/file`` a large file."""
+    ``/file`` a large file, ``/lengths`` no more than 1,000 bytes."""
     path = environ["PATH_INFO"]
     status, kind, body = "200 OK", "text/plain", b"hello\n"
     if path == "/slow":
@@ -47,6 +47,10 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
                 "environ": {key: value for key, value in environ.items() if isinstance(value, str)},
             }
         ).encode()
+    elif path == "/lengths":
+        length, seen = int(environ.get("CONTENT_LENGTH") or 0), len(environ["wsgi.input"].read())
+        status = "413 Content Too Large" if length > 1_000 else status
+        body = f"{length} bytes, of which {seen} are here\n".encode()
     elif path == "/broken":
         raise RuntimeError("a page that breaks")
     elif path == "/empty":

@@ -190,6 +190,7 @@ class Adapter:
 
     async def _take(self, protocol: Any, request: dict[str, Any]) -> None:
         assert self._loop is not None  # noqa: S101 - __rsgi_init__ comes first
+        body: bytes | None = b""
         if "CONTENT_LENGTH" in request or "HTTP_TRANSFER_ENCODING" in request:
             try:
                 async with asyncio.timeout(self._bounds.body_seconds):
@@ -198,19 +199,19 @@ class Adapter:
                 return _refuse(protocol, 408)
             except Exception:  # noqa: BLE001 - the client hung up, or its chunks are malformed: the server has one class for both
                 return _refuse(protocol, 400)
-            if body is None:
+            if body is None and request["REQUEST_METHOD"] != "POST":
                 return _refuse(protocol, 413)
-            request["CONTENT_LENGTH"] = str(len(body))
-            request["wsgi.input"] = BytesIO(body)
-        else:
-            request["wsgi.input"] = BytesIO()
+            if body is not None:
+                request["CONTENT_LENGTH"] = str(len(body))
+        request["wsgi.input"] = BytesIO(body or b"")
         done = self._loop.create_future()
-        self._crew.give(partial(self._answer, protocol, request, done))
+        # what is too large the application refuses in its own words, as a page, JSON or XML: it sees the length alone
+        self._crew.give(partial(self._answer, protocol, request, done, too_large=body is None))
         await done
         return None
 
     async def _read(self, protocol: Any, request: dict[str, Any]) -> bytes | None:
-        """The body, or None where it is too large.
+        """The body, or None where it is too large: CONTENT_LENGTH then says so, in whatever way it came.
 
         One that is a little too large is read and thrown away: a reply sent before would be lost to most clients,
         whose next packet would meet a closed connection.
@@ -234,15 +235,22 @@ class Adapter:
                 chunks.append(chunk)
             elif size > most * 16:
                 break
-        return b"".join(chunks) if size <= most else None
+        if size <= most:
+            return b"".join(chunks)
+        request["CONTENT_LENGTH"] = str(size)
+        return None
 
-    def _answer(self, protocol: Any, request: dict[str, Any], done: asyncio.Future[None]) -> None:
+    def _answer(
+        self, protocol: Any, request: dict[str, Any], done: asyncio.Future[None], *, too_large: bool = False
+    ) -> None:
         assert self._loop is not None  # noqa: S101
         try:
             status, headers, body = answer(self._application, request)
-            if self._leaving:
+            if self._leaving or too_large:
                 headers.append(("connection", "close"))
-            if isinstance(body, FileReply):
+            if too_large and status != 413:
+                _refuse(protocol, 413)  # it looks at no length, and has answered a request that it was not given whole
+            elif isinstance(body, FileReply):
                 # the server opens it by itself, and then sends what the client takes, without a thread of ours
                 self._handed.add(body)
                 protocol.response_file(status, headers, body.path)

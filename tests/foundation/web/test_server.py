@@ -119,6 +119,31 @@ def test_a_larger_body_arrives_at_its_path_alone_and_at_no_other(server: Served)
     assert posted("/upload", 5_000) == b"404"  # the application was asked, and has no such page
 
 
+@pytest.mark.parametrize("size", [1_001, 15_000, 40_000])
+@pytest.mark.parametrize("way", ["length", "chunks", "expect"])
+def test_the_application_refuses_a_body_that_is_too_large_in_its_own_words(server: Served, size: int, way: str):
+    """It is told how large, and given nothing of it; the connection ends."""
+    head = "POST /lengths HTTP/1.1\r\nHost: x\r\n"
+    if way == "chunks":
+        reply = raw(server, f"{head}Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{'a' * size}\r\n0\r\n\r\n".encode())
+    else:
+        expect = "Expect: 100-continue\r\n" if way == "expect" else ""
+        reply = raw(server, f"{head}{expect}Content-Length: {size}\r\n\r\n{'' if expect else 'a' * size}".encode())
+    assert reply.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close\r\n" in reply.lower()
+    told = re.search(rb"\r\n\r\n(\d+) bytes, of which 0 are here\n$", reply)
+    assert told
+    assert int(told[1]) == size if size < 16_000 else int(told[1]) > 16_000
+
+
+def test_an_application_that_looks_at_no_length_gives_no_answer_without_the_body(server: Served):
+    for method in ("POST", "GET"):
+        head = f"{method} /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n"
+        reply = raw(server, head.encode() + b"a" * 1_001)
+        assert reply.startswith(b"HTTP/1.1 413 ")
+        assert reply.endswith(b"\r\n\r\n")
+
+
 def test_larger_bodies_are_read_few_at_a_time_and_all_in_turn(server: Served):
     head = b"POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5000\r\n\r\n"
     answers: list[bytes] = []
