@@ -15,6 +15,11 @@ from app.journeys.soap.model import OPERATION, Blame, Call, Result, Unreadable, 
 DEEPEST = 32  # elements within each other: an envelope of ours has four, a header of others some more
 MOST_ELEMENTS = 1_000
 MOST_ATTRIBUTES = 64  # of one element
+_TOO_MUCH = (
+    f"The request has more than {DEEPEST} elements within each other, {MOST_ELEMENTS} elements, "
+    f"{MOST_ATTRIBUTES} attributes in one of them, or a very long name."
+)
+_PARSERS_BOUNDS = frozenset({etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NAME_TOO_LONG})
 _REQUESTS = ("AuthenticateUserRequest", "Request")
 _XML = "http://www.w3.org/XML/1998/namespace"
 _RESERVED = frozenset({_XML, "http://www.w3.org/2000/xmlns/"})  # no prefix of ours may stand for them
@@ -94,6 +99,8 @@ def _parsed(text: str) -> "etree._Element":
     try:
         root = etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError as error:
+        if getattr(error, "code", 0) in _PARSERS_BOUNDS:  # the stubs do not know it
+            raise Unreadable(Blame.CLIENT, _TOO_MUCH, status=400) from None
         # its own words repeat what was sent
         place = f" (line {error.lineno})" if error.lineno else ""
         raise Unreadable(Blame.CLIENT, f"The request is not well-formed XML{place}.", status=400) from None
@@ -110,12 +117,7 @@ def _measure(root: "etree._Element") -> None:
         depth += 1
         elements += 1
         if depth > DEEPEST or elements > MOST_ELEMENTS or len(element.attrib) > MOST_ATTRIBUTES:
-            raise Unreadable(
-                Blame.CLIENT,
-                f"The request has more than {DEEPEST} elements within each other, {MOST_ELEMENTS} elements, "
-                f"or {MOST_ATTRIBUTES} attributes in one of them.",
-                status=400,
-            )
+            raise Unreadable(Blame.CLIENT, _TOO_MUCH, status=400)
 
 
 def _no_envelope(root: "etree._Element", version: Version) -> Unreadable:

@@ -91,6 +91,7 @@ EVIL = {
     "attribute twice": envelope(
         f'<AuthenticateUser xmlns="{NAMESPACE}"><Request UserName="a" UserName="b"/></AuthenticateUser>'
     ),
+    "long name": envelope(f"<{'a' * 60_000}/>"),
     "cut off": envelope()[:-9],
     "nothing": "",
     "no XML": "user=ana",
@@ -106,6 +107,8 @@ def test_what_is_dangerous_or_no_xml_is_refused_in_time_without_a_word_of_it(ask
     code, said = fault(answer, answer.status_code)
     assert code == "soap:Client"
     assert len(said) > 20
+    bounds = name in {"deep", "many attributes", "many elements", "long name"}
+    assert said.startswith("The request has more than 32 elements within each other") == bounds
     for leak in ("root:", "127.0.0.1", "aaaa", PASSWORD, "lxml", "Traceback"):
         assert leak not in answer.text
 
