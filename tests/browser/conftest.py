@@ -11,7 +11,7 @@ from tests.browser.house import House, serving
 from tests.browser.visitor import Arrive, Visitor
 from tests.pages.shots import ARGUMENTS
 
-_PATIENCE = 8_000  # ms; a portal that hashes on two busy cores
+_PATIENCE = 60_000  # ms; a portal that hashes on two busy cores
 
 
 # of this package, not of the session: Playwright's loop may run only once in a thread, and other folders have theirs

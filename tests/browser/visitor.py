@@ -24,7 +24,7 @@ class Visitor:
         self.context = context
         self.address = address
         self.complaints: list[str] = []
-        context.set_default_timeout(9_000)
+        context.set_default_timeout(60_000)
         self.page = self.open_tab()
 
     def open_tab(self) -> Page:
