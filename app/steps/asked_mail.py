@@ -70,16 +70,19 @@ class AskedMail:
         # strangers ask for mails: they must not use up the hour in which PINs have to go out
         self._most_per_hour = messages_per_hour // 2
 
-    def send(self, visit: Visit, purpose: str, typed: str, write: Callable[[Transaction, Asked], Letters]) -> None:
+    def send(
+        self, visit: Visit, purpose: str, counted: Factor, typed: str, write: Callable[[Transaction, Asked], Letters]
+    ) -> None:
         """Mail what ``write`` makes of it, in the same transaction. Raises Wrong, Throttled (by address).
 
-        Three in a quarter of an hour and ten a day for one person, known or not, over all that may be asked for; what
-        is beyond is not told. ``write`` does the same work for everybody, and keeps what it keeps only where wanted.
+        Three in a quarter of an hour and ten a day for one person, known or not; what is beyond is not told. Each kind
+        is ``counted`` by itself, or strangers could ask for one until nobody gets the other (security rule 1).
+        ``write`` does the same work for everybody, and keeps what it keeps only where wanted.
         """
         canonical, person = self._claims.found(visit, purpose, typed)
         now = self._clock.now()
         try:
-            self._tries.spend(self._tries.subject(canonical, person.id if person else None), Factor.SEND, Door.RECOVERY)
+            self._tries.spend(self._tries.subject(canonical, person.id if person else None), counted, Door.RECOVERY)
             room = True
         except Throttled:
             room = False

@@ -6,6 +6,7 @@ from app.foundation.refusals import Code, OutOfOrder
 from app.foundation.secretbox import fingerprint
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
+from app.records.attempts.model import Factor
 from app.records.audit import store as audit
 from app.records.audit.model import Event, Record
 from app.records.flows.model import Course
@@ -46,7 +47,7 @@ class LaneLinks:
             lanes.add_link(transaction, link, wanted=asked.wanted)
             return Letters("lane_link", ({"token": token},) * MAILBOXES, LINK_LIFE, Event.LINK_SENT)
 
-        self._mail.send(visit, _PURPOSE, typed, write)
+        self._mail.send(visit, _PURPOSE, Factor.SEND, typed, write)
 
     def look(self, token: str) -> None:
         """Nothing, where a link is good; it may be looked at however often. Raises OutOfOrder."""

@@ -396,7 +396,7 @@ def warm_up(portal: Portal) -> None:
     with portal.base.database.begin() as transaction:
         for number in range(500):
             row = attempts._row(portal.means.tries.subject(f"warm{number}", None))
-            for factor in (Factor.PASSWORD, Factor.APP, Factor.SEND):
+            for factor in (Factor.PASSWORD, Factor.APP, Factor.SEND, Factor.RESET):
                 store.lock(transaction, row, factor)
     browser = portal.browser(REMOTE_ADDR="198.51.100.1")
     browser.recover_to_token("somebody")

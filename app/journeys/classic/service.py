@@ -17,6 +17,7 @@ from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.journeys.classic import queries, rules
 from app.journeys.classic.model import Shown, Way
+from app.records.attempts.model import Factor
 from app.records.attempts.service import AddressLimits
 from app.records.audit.model import Event
 from app.records.flows import store as grants
@@ -96,7 +97,7 @@ class Classic:
             event = Event.RESET_SENT if way is Way.LINK else Event.RESET_LETTER
             return Letters("reset_link", each, LINK_LIFE, event, way.value)
 
-        means.mail.send(visit, _PURPOSE, typed, write)
+        means.mail.send(visit, _PURPOSE, Factor.RESET, typed, write)
 
     def _way(self, transaction: Transaction, person: Person | None, now: int) -> Way:
         policies = organizations.policies_of_person(transaction, person.id if person else 0, now)

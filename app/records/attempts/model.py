@@ -12,6 +12,7 @@ class Factor(StrEnum):
     PIN = "pin"
     ANSWER = "answer"
     SEND = "send"
+    RESET = "reset"  # a letter about a forgotten password is asked for
 
 
 class Door(StrEnum):

@@ -29,11 +29,13 @@ _DOORS: dict[Factor, dict[Door, int]] = {
     Factor.PIN: {Door.SIGN_IN: 10, Door.RECOVERY: 15, Door.LANE: 15},
     Factor.ANSWER: dict.fromkeys(Door, 5),
     Factor.SEND: {Door.SIGN_IN: 7, Door.RECOVERY: 10, Door.LANE: 10},
+    Factor.RESET: {Door.RECOVERY: 10},
 }
-_ALL_DOORS: dict[Factor, int] = {Factor.APP: 20, Factor.PIN: 15, Factor.ANSWER: 5, Factor.SEND: 10}
+_ALL_DOORS: dict[Factor, int] = {Factor.APP: 20, Factor.PIN: 15, Factor.ANSWER: 5, Factor.SEND: 10, Factor.RESET: 10}
 
 # short windows: at most so many in so many seconds
-_BURST: dict[Factor, tuple[int, int]] = {Factor.SEND: (3, 900)}
+_BURST: dict[Factor, tuple[int, int]] = {Factor.SEND: (3, 900), Factor.RESET: (3, 900)}
+_MAILS = frozenset({Factor.SEND, Factor.RESET})  # nothing is guessed by these
 
 
 def wait_after(consecutive: int) -> int:
@@ -67,7 +69,7 @@ def spend(
     run, blocked_until = history.runs.get(door.value, (0, 0))
     waits = [blocked_until - now]
     closed = _dead(history, factor) or _closed_at(history, factor, door)
-    if closed and factor is not Factor.SEND:
+    if closed and factor not in _MAILS:
         waits.append(DAY)
     door_cap = _DOORS[factor].get(door)
     if door_cap is not None:
@@ -82,7 +84,7 @@ def spend(
     judged = True
     if factor is Factor.APP and codes_at_once > APP_WINDOW_CODES:
         judged = len(here) < (door_cap or 0) * (APP_DAY // codes_at_once) // _ALL_DOORS[factor]
-    if factor is Factor.SEND:
+    if factor in _MAILS:
         return Verdict(History({**days, door.value: (*here, now)}), allowed=True)
     failures, until = history.locks.get(door.value, (0, 0))
     locks, begins = history.locks, False

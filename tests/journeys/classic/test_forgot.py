@@ -199,18 +199,48 @@ def test_an_unconfirmed_mailbox_gets_nothing_and_neither_does_nobody(one_portal)
 # ---- how many
 
 
-def test_at_most_three_in_a_quarter_of_an_hour_and_ten_a_day_over_all_that_is_asked_for(one_classic):
-    for _ in range(2):
-        ask(one_classic)
-    browser = one_classic.browser()
+def ask_for_a_lane(portal, user_id="jane", **environ):
+    browser = portal.browser(**environ)
     browser.get("/recovery/link")
-    browser.post("/recovery/link", user_id="jane")
-    ask(one_classic)
-    assert len(links(one_classic)) == 2
+    browser.post("/recovery/link", user_id=user_id)
+
+
+def lanes(portal):
+    portal.deliver()
+    return [mail.text for mail in portal.mailbox.to(EMAIL) if "/recovery/link/" in mail.text]
+
+
+def all_day(portal, asked):
+    for number in range(20):
+        asked(portal, REMOTE_ADDR=f"198.51.{number}.1")
+        portal.base.clock.advance(301)
+
+
+def test_at_most_three_in_a_quarter_of_an_hour_and_ten_a_day(one_classic):
+    for _ in range(4):
+        ask(one_classic)
+    assert len(links(one_classic)) == 3
     for number in range(20):
         one_classic.base.clock.advance(901)
         ask(one_classic, REMOTE_ADDR=f"198.51.{number}.1")
-    assert len(links(one_classic)) == 9  # and the one that opens a lane
+    assert len(links(one_classic)) == 10
+
+
+def test_strangers_who_ask_for_resets_keep_no_lane_from_its_owner(one_portal):
+    """Whoever gets a letter without a link has nothing else that strangers cannot spend (security rule 1)."""
+    one_portal.add("kurt", home="elsewhere")
+    one_portal.decide(CLASSIC, "elsewhere")
+    one_portal.add("jane", phone=PHONE, email=EMAIL)
+    all_day(one_portal, ask)
+    assert (len(letters(one_portal)), links(one_portal)) == (10, [])
+    ask_for_a_lane(one_portal)
+    assert len(lanes(one_portal)) == 1
+
+
+def test_strangers_who_ask_for_lanes_keep_no_reset_from_its_owner(one_classic):
+    all_day(one_classic, ask_for_a_lane)
+    assert len(lanes(one_classic)) == 10
+    assert link(one_classic)
 
 
 def test_of_the_messages_in_an_hour_pins_keep_half(sqlite_database, valkey_url, clock, keyring):
