@@ -17,7 +17,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """How somebody stands, or nobody. ``phone``, ``code``, ``answer``: whether sign-in takes one beside the mailbox."""
+    """How somebody stands, or nobody. ``phone``, ``code``, ``answer``: whether sign-in takes one beside a reset."""
 
     classic: bool = False  # all their organizations are
     password: bool = False  # there is one that can be forgotten

@@ -22,7 +22,6 @@ _PERSON: BindParameter[int] = bindparam("of_person")
 _NOW: BindParameter[int] = bindparam("now")
 _bound = and_(apps.c.person_id == _PERSON, apps.c.state != AppState.REMOVED.value)
 _counts = and_(apps.c.person_id == _PERSON, apps.c.state == AppState.ACTIVE.value, apps.c.usable_from <= _NOW)
-_living = and_(sets.c.person_id == _PERSON, sets.c.voided_at.is_(None))
 _serving = and_(
     sets.c.person_id == _PERSON,
     sets.c.usable_from <= _NOW,
@@ -41,8 +40,7 @@ _STANDING = Prepared(
     select(
         exists().where(_bound).label("bound"),
         exists().where(_counts).label("counts"),
-        exists().where(_living, _unused).label("code"),
-        exists().where(_serving, _unused).label("code_recovers"),
+        exists().where(_serving, _unused).label("code"),
         exists().where(_phone).label("phone"),
         exists().where(answers.c.person_id == _PERSON, answers.c.usable_from <= _NOW).label("answer"),
         exists().where(_own).label("password"),
@@ -56,7 +54,7 @@ def facts(looking: Transaction, person: Person | None, policies: Sequence[Policy
     row = _STANDING.first(looking, {"of_person": person.id if person else 0, "now": now})
     # for a day after a recovery sign-in takes neither a PIN nor an answer (security rule 6)
     held_back = person is not None and person.recovered_at is not None and now < person.recovered_at + HELD_BACK
-    held = {Proof.APP: row.counts, Proof.RECOVERY_CODE: row.code_recovers, Proof.SMS: row.phone, Proof.EMAIL: True}
+    held = {Proof.APP: row.counts, Proof.RECOVERY_CODE: row.code, Proof.SMS: row.phone, Proof.EMAIL: True}
     having = {proof for proof, there in held.items() if there}
     taken = met(policies, having)
     return Facts(

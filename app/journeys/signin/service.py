@@ -138,7 +138,7 @@ class SignIn:
             person = self._claims.required(looking, flow, COURSE)
             contacts = self._contacts(looking, person, flow, now)
             has_app = bool(self._apps.usable(looking, person.id, now, waiting=True))
-            has_codes = self._codes.any_left(looking, person.id, Use.SIGN_IN, now)
+            has_codes = self._codes.any_left(looking, person.id, _use(flow), now)
             answer = self._answers.offered(looking, person, flow, now)
         return VerifyPage(
             flow.user_id,
@@ -176,7 +176,7 @@ class SignIn:
             visit,
             held.flow,
             Door.SIGN_IN,
-            Use.SIGN_IN,
+            _use(held.flow),
             code,
             lambda transaction, person, proof: self._enter(
                 transaction, visit, person, held.flow, Proof(proof.factor, proof.at)
@@ -502,6 +502,11 @@ def _ways(contacts: tuple[Contact, ...]) -> tuple[Way, ...]:
     """The first contact of each kind; the phone before the mailbox, which proves less."""
     ways = {contact.channel: Way(contact.channel.value, contact.masked) for contact in reversed(contacts)}
     return tuple(ways[channel] for channel in (Channel.SMS, Channel.EMAIL) if channel in ways)
+
+
+def _use(flow: Flow) -> Use:
+    """Beside a temporary password a saved code recovers: not one of a set that still waits (security rule 6)."""
+    return Use.RECOVERY if flow.notes.get(TEMPORARY) else Use.SIGN_IN
 
 
 def _just_recovered(person: Person, now: int) -> bool:

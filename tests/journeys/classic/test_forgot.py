@@ -108,6 +108,18 @@ def test_saved_codes_beside_the_mailbox_earn_a_link(one_portal):
     assert mailed(one_portal) == "link"
 
 
+def test_saved_codes_that_still_wait_earn_no_link_but_those_before_them_do(one_portal):
+    """A reset is a recovery, which no new set serves for a day (security rule 6)."""
+    jane = classic_person(one_portal, phone="")
+    one_portal.add_codes(jane, usable_in=DAY)
+    ask(one_portal)
+    assert mailed(one_portal) == "administrator"
+    one_portal.base.clock.advance(DAY)
+    one_portal.add_codes(jane, usable_in=DAY)
+    ask(one_portal)
+    assert len(links(one_portal)) == 1
+
+
 def test_a_security_answer_beside_the_mailbox_earns_a_link(one_portal):
     answer(one_portal, classic_person(one_portal, phone=""))
     ask(one_portal)

@@ -294,6 +294,19 @@ def test_with_it_a_saved_code_does(one_portal):
     assert owner.post("/sign-in/code", code=codes[0]).location == NEW
 
 
+def test_with_it_a_saved_code_that_still_waits_proves_nothing_and_one_of_the_set_before_does(one_portal):
+    """Or whoever had a session for a moment, and reads the mail, would be in at once (security rule 6)."""
+    one_portal.decide(CLASSIC)
+    one_portal.jane = one_portal.add("jane", email=EMAIL, app=False)
+    earlier = one_portal.add_codes(one_portal.jane)
+    new = one_portal.add_codes(one_portal.jane, usable_in=DAY)
+    thief = one_portal.browser()
+    thief.sign_in_to_verify("jane", reset(one_portal))
+    thief.get("/sign-in/code")
+    assert thief.post("/sign-in/code", code=new[0]).status_code == 422
+    assert thief.post("/sign-in/code", code=earlier[0]).location == NEW
+
+
 def test_it_goes_around_no_app_that_came_meanwhile(one_classic):
     answer(one_classic)
     temporary = reset(one_classic)
