@@ -6,7 +6,7 @@ The link alone binds nothing (security rule 13). It can be opened again, on anot
 from dataclasses import dataclass
 from typing import Any
 
-from app.factors.password.model import RuleKey
+from app.factors.password.model import Owed, RuleKey
 from app.factors.password.service import Passwords
 from app.factors.pin.model import Pin, PinPage, Way
 from app.factors.recovery_code.rules import typed_code
@@ -193,13 +193,18 @@ class Activation:
     # ---- going on, on another device
 
     def resume(self, visit: Visit, cookie: str | None, typed: str) -> tuple[str, State]:
-        """Judge the password that was chosen before; the flow goes on at the step that is due."""
+        """Judge the password that was chosen before; the flow goes on at the step that is due.
+
+        Raises OutOfOrder for a temporary one, which somebody made who did not know that password.
+        """
         self._password.shape(typed)
         self._limits.attempt(visit)
         held = self._flows.at(cookie, COURSE, State.RESUME)
-        state, _ = self._password.prove(
+        state, owed = self._password.prove(
             visit, held.flow, typed, lambda transaction, *_: State(self._living(transaction, held.flow).reached)
         )
+        if owed is Owed.RESET:
+            raise OutOfOrder(Code.LINK_DEAD, due=COURSE.start)
         advanced = self._flows.advance(held, state=state, candidates=0)
         if advanced is None:
             raise OutOfOrder(Code.OUT_OF_ORDER, due=COURSE.page_of(state))

@@ -1,5 +1,6 @@
 """First activation: the link alone binds nothing, and all can be resumed until it ends (security rule 13)."""
 
+import re
 import threading
 from contextlib import suppress
 
@@ -10,6 +11,7 @@ from app.foundation.refusals import Throttled
 from app.journeys.operations.service import Housekeeping
 from app.records.attempts.model import Door, Factor
 from app.records.invitations import store as invitations
+from app.records.organizations.model import PRESETS, Profile
 from app.records.people import store as people
 from app.records.people.model import Status
 from app.steps.invite import Invitations
@@ -201,6 +203,25 @@ def test_a_thief_with_mailbox_and_phone_cannot_go_on_without_the_password_that_w
     assert thief.post("/activate/password", **fields).status_code == 409
     assert thief.post("/activate/app", label="x", code="123456").status_code == 409
     assert not behind.signs_in(one_portal, "nina", "the thief has chosen this")
+
+
+def test_a_temporary_password_of_a_mailed_link_is_not_the_one_that_was_chosen(one_portal, nina):
+    """With mailbox and phone somebody could bind an app at once, where a recovery holds factors for a day (rule 13)."""
+    one_portal.browser().activate_to(one_portal, nina, 1, PHONE)
+    one_portal.decide(PRESETS[Profile.CLASSIC])
+    one_portal.base.clock.advance(60)
+    thief = one_portal.browser()
+    thief.get("/forgot")
+    thief.post("/forgot", user_id="nina")
+    one_portal.deliver()
+    [path] = re.findall(r"/forgot/[A-Za-z0-9_-]{43}", "".join(one.text for one in one_portal.mailbox.to(EMAIL)))
+    thief.get(path)
+    page = thief.get(thief.post(path).location).text
+    temporary = re.findall(r'data-temporary-password="([^"]+)"', page)[0]
+    thief = again(one_portal, nina)
+    assert thief.post("/activate/resume", password=temporary).status_code == 409
+    assert thief.get("/activate/app").location != "/activate/app"
+    assert thief.post("/activate/app", label="x", code="123456").status_code == 409
 
 
 def test_the_choice_of_the_password_ends_what_is_open_elsewhere(one_portal, nina):
