@@ -52,9 +52,8 @@ class SecurityAnswers:
         return store.add_if_none(transaction, _answered(person_id, new, now, now + WAITING if waits else now))
 
     def replace(self, transaction: Transaction, person_id: int, new: NewAnswer, now: int) -> Answered:
-        """Give somebody another answer. In the place of one it waits a day; the earlier one is gone at once."""
-        earlier = store.find(transaction, person_id)
-        replaced = _answered(person_id, new, now, now + WAITING if earlier else now)
+        """Give somebody another answer, which waits a day; the earlier one is gone at once."""
+        replaced = _answered(person_id, new, now, now + WAITING)
         store.put(transaction, replaced)
         return replaced
 

@@ -69,7 +69,7 @@ def test_the_first_answer_is_set_once(database, answers, jane):
 
 def test_an_answer_that_replaces_another_waits_a_day(database, answers, jane):
     with database.begin() as transaction:
-        assert answers.replace(transaction, jane.id, prepared(answers, jane), START).usable(START)
+        assert answers.replace(transaction, jane.id, prepared(answers, jane), START).usable_from == START + WAITING
     with database.begin() as transaction:
         replaced = answers.replace(transaction, jane.id, prepared(answers, jane, "By the sea shore"), START + 5)
         assert answers.find(transaction, jane.id) == replaced

@@ -3,6 +3,7 @@
 import pytest
 
 from app.factors.security_question.model import WAITING
+from app.factors.totp import store as apps
 from app.records.organizations.model import PRESETS, Profile
 from app.records.people import store as people
 from tests.journeys import behind
@@ -141,6 +142,21 @@ def test_nothing_is_set_where_an_app_comes_while_the_answer_is_hashed(one_portal
     with before_writing(one_portal.base.database, bind):
         assert browser.post(PAGE, question="first_film", answer="Casablanca").status_code == 409
     assert found(one_portal, jane).question == OWN
+
+
+def test_a_first_answer_from_a_session_waits_a_day_as_well(one_portal):
+    """Or whoever had a session for a moment would put the app away, answer, and be in by the mailbox (rule 6)."""
+    one_portal.decide(PRESETS[Profile.CLASSIC])
+    person = one_portal.add("jane", email=EMAIL)
+    browser = one_portal.browser()
+    browser.sign_in(one_portal, "jane")
+    with one_portal.base.database.read() as looking:
+        [app] = apps.of_person(looking, person.id)
+    browser.get(f"/authenticators/app/{app.id}/remove")
+    assert browser.post(f"/authenticators/app/{app.id}/remove").location == HOME
+    browser.get(PAGE)
+    assert browser.post(PAGE, question="first_film", answer="Casablanca").location == HOME
+    assert found(one_portal, person).usable_from == one_portal.base.clock.now() + WAITING
 
 
 def test_so_many_changes_are_told_and_no_more_are_made(one_portal, jane):
