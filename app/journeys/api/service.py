@@ -18,6 +18,7 @@ from app.records.organizations.model import Organization
 from app.records.sessions import store as sessions
 from app.steps.credentials import Authenticated, Credentials, NotAuthenticated
 
+_CLIENTS = 3  # as many may guess at their limit at once in one organization, however many it makes
 _LEASES = 100  # into so many parts the limit of a client is cut
 
 
@@ -83,7 +84,9 @@ class Api:
         if client is None:
             return self._means.credentials.authenticate(visit, user_name, password), None
         caller, _ = self._let_in(visit, client, "")
-        quota = self._quotas.spend(caller.id, "auth", self._means.sign_ins_per_client)
+        most = self._means.sign_ins_per_client
+        quota = self._quotas.spend(caller.id, "auth", most)
+        self._quotas.spend(caller.organization_id, "auth-organization", _CLIENTS * most)
         return self._means.credentials.authenticate(visit, user_name, password, client=caller.id), quota
 
     def introspect(self, visit: Visit, client: tuple[str, str], token: str) -> tuple[Looked | None, Quota]:

@@ -295,6 +295,20 @@ def test_a_client_is_counted_instead_of_its_address_and_sees_its_own_limit_alone
     assert refused.json["violated-policies"] == ["auth"]
 
 
+def test_however_many_clients_an_organization_makes_they_guess_no_more_than_a_few(portal_with):
+    """A client stands in for an address, and an administrator makes as many of them as they like."""
+    with portal_with(limit_api_sign_ins_per_client=2) as portal:
+        portal.decide(ALLOWING)
+        portal.add("ana", home="other")
+        programs = [Program(portal, make_client(portal)) for _ in range(4)]
+        answers = [program.authenticate("ana", "wrong password, quite") for program in programs for _ in range(2)]
+        assert [one.status_code for one in answers] == [401] * 6 + [429] * 2
+        assert answers[-1].json["violated-policies"] == ["auth-organization"]
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        theirs = Program(portal, make_client(portal, "other"))
+        assert theirs.authenticate("ana").status_code == 401
+
+
 def test_wrong_credentials_of_a_client_are_refused_before_any_password_is_judged(allowing):
     client, _ = make_client(allowing)
     answer = Program(allowing, (client, "wrong")).authenticate("ana")
