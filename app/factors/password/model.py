@@ -63,10 +63,12 @@ class PasswordRecord:
         """Why a new one has to be set before anything else; None: nothing is owed."""
         if self.lapsed(now):
             return Owed.LAPSED
+        if self.must_change and not self.given:
+            return Owed.RESET  # before all else: what may stand beside it is less (security rule 11)
         if self.compromised:
             return Owed.COMPROMISED
         if self.must_change:
-            return Owed.TEMPORARY if self.given else Owed.RESET
+            return Owed.TEMPORARY
         expires_at = self.expires_at(policy)
         return Owed.EXPIRED if expires_at is not None and expires_at <= now else None
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.factors.password import rules
-from app.factors.password.store import passwords
+from app.factors.password.store import mark_compromised, passwords
 from app.records.flows.store import grants
 from app.records.people.store import people
 from app.records.sessions.store import api_tokens
@@ -282,6 +282,15 @@ def test_with_it_no_pin_goes_to_a_mailbox(one_classic):
     assert owner.post("/sign-in/alternative", channel="email").status_code == 422
     one_classic.deliver()
     assert behind.pins_by_email(one_classic, EMAIL) == []
+
+
+def test_with_it_no_pin_goes_to_a_mailbox_where_it_is_known_to_others_either(one_classic):
+    temporary = reset(one_classic)
+    with one_classic.base.database.begin() as transaction:
+        assert mark_compromised(transaction, one_classic.jane.id)
+    thief = one_classic.browser()
+    thief.sign_in_to_verify("jane", temporary)
+    assert thief.post("/sign-in/alternative", channel="email").status_code == 422
 
 
 def test_with_it_a_saved_code_does(one_portal):
