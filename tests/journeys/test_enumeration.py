@@ -592,14 +592,14 @@ def measure(portal: Portal, number: int) -> Pairs:
     return times
 
 
-def telling(pairs: Sequence[tuple[float, float]]) -> str:
+def telling(pairs: Sequence[tuple[float, float]], spread: float = SPREAD) -> str:
     """How the two can be told apart by time; empty where they cannot."""
     dice = random.Random(1)
     differences = [one - other for one, other in pairs]
     middle = statistics.median(differences)
     usual = statistics.median(min(pair) for pair in pairs)
     error = statistics.stdev(statistics.median(dice.choices(differences, k=len(differences))) for _ in range(200))
-    if abs(middle) <= max(SPREAD * usual, CERTAIN * error):
+    if abs(middle) <= max(spread * usual, CERTAIN * error):
         return ""
     return f"{middle * 1e6:+.0f} µs of {usual * 1e6:.0f} (standard error {error * 1e6:.0f})"
 

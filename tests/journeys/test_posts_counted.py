@@ -47,6 +47,7 @@ COUNTED = tuple(
 
 @pytest.fixture(scope="module")
 def house(sqlite_template, tmp_path_factory, valkey_server):
+    valkey_server.flush()  # other tests of this process live in later days, and have counted there
     with standing(
         sqlite_template, tmp_path_factory.mktemp("counted"), valkey_server.url, limit_tries_per_address=TRIES
     ) as portal:

@@ -19,12 +19,15 @@ from app.records.people import store as people
 from app.records.people.model import Person, Status
 from app.wiring import build_approval_means, build_steps
 from tests.journeys import behind
-from tests.journeys.test_enumeration import EMAIL, PHONE, ROUNDS, TIMES, Pairs, Walk, clocked, telling, warm_up
+from tests.journeys.test_enumeration import EMAIL, PHONE, ROUNDS, SPREAD, TIMES, Pairs, Walk, clocked, telling, warm_up
 from tests.portal import PASSWORD, Browser, Portal, opened
 from tests.programs import ALLOWING, AUTHENTICATE
 
 WIDE: dict[str, Any] = {"limit_starts_per_address": 100_000, "limit_tries_per_address": 100_000}
 MEASUREMENTS = 3
+# Rows that are kept cost more than rows that are not, and the administrators who propose are signed in and counted.
+# What is looked for here is a hash, a look-up or a letter too many, each of which is more than this.
+OF_STAFF = 0.12
 
 
 # ---- the words of an approval
@@ -161,14 +164,14 @@ def test_a_program_that_asks_about_anybody_makes_the_work_of_asking_about_nobody
 # ---- time
 
 
-def telling_by_time(portal: Portal, measure: Callable[[Portal, Pairs, int], None]) -> str:
+def telling_by_time(portal: Portal, measure: Callable[[Portal, Pairs, int], None], spread: float = SPREAD) -> str:
     """What tells the two apart in each of three measurements; empty where nothing does."""
     found: dict[str, list[str]] = defaultdict(list)
     for number in range(MEASUREMENTS):
         times: Pairs = defaultdict(list)
         measure(portal, times, number)
         for step, pairs in times.items():
-            if told := telling(pairs):
+            if told := telling(pairs, spread):
                 found[step].append(told)
         if not any(len(told) == number + 1 for told in found.values()):
             return ""
@@ -212,5 +215,5 @@ def test_no_clock_tells_a_proposal_to_somebody_from_one_to_nobody(database, valk
     with opened(database, valkey_url, clock, keyring, **WIDE) as portal:
         warm_up(portal)
         browsers = chiefs(portal, 2)
-        told = telling_by_time(portal, measure)
+        told = telling_by_time(portal, measure, OF_STAFF)
         assert not told, told
