@@ -23,7 +23,8 @@ class Malformed(Exception):
 def credentials() -> tuple[str, str] | None:
     """The client id and secret of the request; None where it names no client. Empty ones where they cannot be read.
 
-    RFC 7617, in UTF-8 as we announce it; RFC 6749 sec. 2.3.1 has both form-encoded, which changes none of ours.
+    RFC 7617, in UTF-8 as we announce it and without control characters (sec. 2); RFC 6749 sec. 2.3.1 has both
+    form-encoded, which changes none of ours.
     """
     return basic(request.headers.get("Authorization", ""))
 
@@ -37,7 +38,7 @@ def basic(header: str) -> tuple[str, str] | None:
         plain = base64.b64decode(given.strip(), validate=True).decode() if kind.lower() == "basic" else ""
     except ValueError:
         plain = ""
-    name, _, secret = plain.partition(":")
+    name, _, secret = plain.partition(":") if plain.isprintable() else ("", "", "")
     return name, secret
 
 

@@ -6,7 +6,7 @@ from app.records.clients import store as clients
 from app.records.people import store as people
 from app.steps import freezing
 from tests.portal import NEW_PASSWORD, PASSWORD
-from tests.programs import ALLOWING, INTROSPECT, REVOKE, Program, make_client
+from tests.programs import ALLOWING, AUTHENTICATE, INTROSPECT, REVOKE, Program, make_client
 
 
 @pytest.fixture
@@ -82,6 +82,16 @@ def test_only_clients_may_ask(allowing, program, path):
     for header in ("Bearer x", "Basic", "Basic !!", "Basic /w=="):
         assert Program(allowing).call(path, {"token": token}, headers={"Authorization": header}).status_code == 401
     assert program.is_good(token)
+
+
+@pytest.mark.parametrize("path", [AUTHENTICATE, INTROSPECT, REVOKE])
+def test_control_characters_in_credentials_are_no_client_on_any_database(portal, path):
+    portal.decide(ALLOWING)
+    portal.add("ana")
+    for given in (("a\x00b", "x"), ("a", "\x00"), ("\x7f", "x"), ("a\nb", "x")):
+        answer = Program(portal, given).call(path, {"token": "x", "user_name": "ana", "password": PASSWORD})
+        assert answer.status_code == 401, answer.text
+        assert answer.json["error"] == "invalid_client"
 
 
 def test_a_revoked_client_may_ask_no_more(allowing, program):
