@@ -82,9 +82,11 @@ class PasswordStep:
             self._tries.take_back(spent)
             raise
         now = self._clock.now()
-        lapsed = right and record is not None and record.lapsed(now)
-        event, reason = _found(spent, right=right, lapsed=lapsed)
         with self._database.begin() as transaction:
+            # a new password, a freezing or a deactivation may have come while it was hashed
+            right = right and self._claims.person(transaction, flow) is not None
+            lapsed = right and record is not None and record.lapsed(now)
+            event, reason = _found(spent, right=right, lapsed=lapsed)
             if right or not again:  # counted once, written down once: strangers must not bury what the owner looks for
                 audit.add_if_known(
                     transaction, own_record(event, flow, visit, now, right=right and not lapsed, reason=reason)
@@ -99,7 +101,7 @@ class PasswordStep:
                 self._lock(transaction, visit, flow, person, spent, now)
         if not right or person is None or record is None:
             self._tries.remember_wrong(subject, typed, flow.stamp, visit.block)
-            raise Wrong(Code.NOT_ACTIVE if fits else Code.WRONG_PASSWORD, field=field)
+            raise Wrong(Code.NOT_ACTIVE if fits and person is None else Code.WRONG_PASSWORD, field=field)
         if lapsed:
             raise Wrong(Code.PASSWORD_LAPSED, field=field, details={"shut": record.shut(now)})
         self._passwords.strengthen(person.id, record, typed)

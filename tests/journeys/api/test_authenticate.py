@@ -17,9 +17,12 @@ from app.records.organizations.model import (
     Profile,
     Role,
 )
+from app.records.people import store as people
 from app.records.people.model import Status
 from app.records.sessions.store import api_tokens
+from app.steps import freezing
 from app.steps.credentials import SENTENCES, Cause
+from tests.meanwhile import before_writing
 from tests.portal import PASSWORD, opened
 from tests.programs import ALLOWING, AUTHENTICATE, Program, make_client
 
@@ -192,6 +195,26 @@ def test_a_lock_of_the_organization_holds_here_and_is_told_like_a_wrong_password
     assert cause(program.authenticate("ana")) is Cause.INVALID
     allowing.base.clock.advance(86_400)
     assert cause(program.authenticate("ana")) is Cause.INVALID
+
+
+def _new_password(portal, ana):
+    with portal.base.database.begin() as transaction:
+        assert people.restamp(transaction, ana.id, ana.stamp, "n" * 32)
+
+
+def _deactivated(portal, ana):
+    with portal.base.database.begin() as transaction:
+        assert freezing.deactivate(transaction, ana.id, "n" * 32, portal.base.clock.now()) is not None
+
+
+@pytest.mark.parametrize("deed", [_new_password, _deactivated])
+def test_what_changed_while_the_password_was_hashed_counts(one_portal, deed):
+    one_portal.decide(ALLOWING)
+    ana = one_portal.add("ana")
+    with before_writing(one_portal.base.database, lambda: deed(one_portal, ana), 2):
+        assert cause(Program(one_portal).authenticate("ana")) is Cause.INVALID
+    with one_portal.base.database.read() as looking:
+        assert looking.execute(select(api_tokens)).all() == []
 
 
 def test_what_a_program_asked_is_in_the_log_with_its_cause(allowing):
