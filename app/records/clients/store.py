@@ -45,7 +45,8 @@ def add(transaction: Transaction, client: ApiClient) -> None:
 
 def find(transaction: Transaction, client_id: str) -> ApiClient | None:
     """A client, also one that was revoked."""
-    row = _FIND.first(transaction, {"client_id": client_id})
+    # PostgreSQL takes no text with a NUL, which an address can carry
+    row = None if "\0" in client_id else _FIND.first(transaction, {"client_id": client_id})
     return _client(row) if row else None
 
 

@@ -163,3 +163,14 @@ def test_each_change_is_in_the_log_of_the_organization_without_a_secret(one_port
     assert {row.actor for row in rows} == {"ada"}
     assert len({row.organization_id for row in rows}) == 1
     assert all(client in row.details and secret not in row.details for row in rows)
+
+
+def test_an_address_that_can_be_no_clients_is_none_on_any_database(portal):
+    portal.add("ada", email="ada@example.org", role=Role.ADMINISTRATOR)
+    browser = portal.browser()
+    browser.sign_in(portal, "ada")
+    browser.get(PAGE)
+    for client in ("a%00b", "%00", "none"):
+        assert browser.get(f"{PAGE}/{client}/rotate").status_code == 404
+        assert browser.post(f"{PAGE}/{client}/rotate").status_code == 409
+        assert browser.post(f"{PAGE}/{client}/revoke").status_code == 409
