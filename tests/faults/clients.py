@@ -1,7 +1,10 @@
 """Clients that are slow on purpose, and ordinary visitors beside them. Loopback only, bounded in number and time."""
 
 import contextlib
+import errno
 import http.client
+import itertools
+import os
 import socket
 import threading
 import time
@@ -155,11 +158,25 @@ def visit(address: Address, during: float, *, at_least: int = 0, pause: float = 
     return visits
 
 
+# Below the range that Linux gives to outgoing connections by itself, or one of those could take a port between
+# its choice and the listener's bind. Processes that test side by side begin at different places.
+_PORTS = range(16_000, 32_000)
+_turn = itertools.count(os.getpid() * 7_919 % len(_PORTS))
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and that no connection of this machine is given by chance.
+
+    Raises:
+        OSError: If none is free.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for turn in itertools.islice(_turn, len(_PORTS)):
+        port = _PORTS[turn % len(_PORTS)]
+        with socket.socket(family) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), host)
 
 
 def wait_for(address: Address, seconds: float = 20) -> None:
