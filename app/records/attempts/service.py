@@ -172,9 +172,9 @@ class Tries:
             self._rewrite(spent.subject, spent.factor, undo)
 
     def clear(self, transaction: Transaction, person_id: int, factor: Factor) -> None:
-        """End a person's run of failures and the wait; what the day has counted stays."""
+        """End a person's run of failures and the wait; what the day has counted stays, but of a password."""
         row = str(person_id)
-        store.write(transaction, row, factor, rules.clear(store.lock(transaction, row, factor)))
+        store.write(transaction, row, factor, rules.clear(store.lock(transaction, row, factor), factor))
 
     def forgive(self, transaction: Transaction, person_id: int, factor: Factor) -> None:
         """An operator's unlock: beside what ``clear`` does, each door's share of the day begins anew."""

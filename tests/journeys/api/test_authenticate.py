@@ -172,6 +172,23 @@ def test_locked_comes_at_the_same_count_for_known_and_unknown_and_right_is_told_
     assert right[2]["Retry-After"] == "30"
 
 
+def test_a_program_that_asks_all_day_long_refills_no_guessers_day(portal_with):
+    """Each right password ends the waits, and a mail program asks every minute."""
+    with portal_with(limit_starts_per_address=1_000, limit_tries_per_address=1_000) as portal:
+        portal.decide(ALLOWING)
+        portal.add("ana")
+        owner, guesser = Program(portal), Program(portal, address="198.51.100.9")
+        for minute in range(25):
+            guesses = [guesser.authenticate("ana", f"wrong password {minute}:{n}") for n in range(4)]
+            assert [cause(one) for one in guesses] == [Cause.INVALID] * 4
+            told = owner.authenticate("ana")
+            assert told.status_code == 200 if minute < 24 else cause(told) is Cause.LOCKED
+            portal.base.clock.advance(60)
+        assert cause(guesser.authenticate("ana", "another wrong password")) is Cause.LOCKED
+        portal.base.clock.advance(86_400)
+        assert owner.authenticate("ana").status_code == 200
+
+
 def test_the_same_tries_at_the_page_and_in_json_count_together(allowing):
     program, browser = Program(allowing), allowing.browser()
     for n in range(3):

@@ -102,6 +102,42 @@ def test_strangers_spend_at_most_fifty_of_the_hundred_failures_in_a_row():
     assert rules.spend(history, Factor.PASSWORD, Door.LANE, NOW + 900 * DAY).allowed
 
 
+def a_day_of_guesses_between_successes(history: History, now: int) -> tuple[History, int]:
+    guesses = 0
+    for minute in range(1_000):
+        at = now + minute * 60
+        for door in [Door.SIGN_IN] * 4:
+            verdict = rules.spend(history, Factor.PASSWORD, door, at)
+            if not verdict.allowed:
+                return history, guesses
+            history, guesses = verdict.history, guesses + 1
+        own = rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, at)
+        if own.allowed:
+            history = rules.succeed(own.history, Door.SIGN_IN, at, at)
+    raise AssertionError
+
+
+def test_however_often_the_owner_succeeds_in_between_a_guesser_has_a_hundred_passwords_a_day():
+    history, guesses = a_day_of_guesses_between_successes(History(), NOW)
+    assert guesses == 100
+    assert rules.spend(history, Factor.PASSWORD, Door.LANE, NOW + 3600).allowed
+    assert rules.standing(history, Factor.PASSWORD, NOW + 3600).locked(NOW + 3600)
+    assert rules.spend(history, Factor.PASSWORD, Door.SIGN_IN, NOW + 2 * DAY).allowed
+
+
+def test_an_operators_unlock_gives_a_guesser_of_passwords_half_a_day_more_and_never_another():
+    history, now, guesses = History(), NOW, 0
+    for _ in range(3):
+        history, more = a_day_of_guesses_between_successes(history, now)
+        history, now, guesses = rules.forgive(history), now + 7_200, guesses + more
+    assert guesses == 150
+
+
+def test_a_new_password_has_none_of_the_tries_of_the_old_one():
+    history, _ = a_day_of_guesses_between_successes(History(), NOW)
+    assert rules.spend(rules.clear(history, Factor.PASSWORD), Factor.PASSWORD, Door.SIGN_IN, NOW + 3600).allowed
+
+
 def test_after_a_hundred_failures_in_a_row_not_even_a_lane_is_open():
     history = History(consecutive=99, strangers={"recovery": 25})
     verdict = rules.spend(history, Factor.APP, Door.LANE, NOW)
@@ -182,7 +218,7 @@ def test_a_try_that_could_not_be_judged_is_taken_back():
 
 def test_an_unlock_ends_the_wait_and_leaves_the_days_count():
     history, _, _ = spend_all(Factor.APP, Door.RECOVERY)
-    cleared = rules.clear(history)
+    cleared = rules.clear(history, Factor.APP)
     assert rules.standing(cleared, Factor.APP, NOW).consecutive == 0
     assert not rules.spend(cleared, Factor.APP, Door.RECOVERY, NOW + 2 * 3600).allowed
 
@@ -289,7 +325,7 @@ def test_the_try_that_would_lock_locks_nothing_where_it_is_right_or_could_not_be
 def test_an_unlock_ends_a_lock():
     history = History(locks={"sign_in": (3, FOREVER)})
     assert rules.standing(history, Factor.PASSWORD, NOW).locked(NOW)
-    for cleared in (rules.clear(history), rules.forgive(history)):
+    for cleared in (rules.clear(history, Factor.PASSWORD), rules.forgive(history)):
         assert not rules.standing(cleared, Factor.PASSWORD, NOW).locked(NOW)
 
 
@@ -305,5 +341,5 @@ def test_an_answer_survives_twenty_failures_in_a_row_and_five_tries_a_day_over_a
     for door in (Door.LANE, Door.SIGN_IN):
         history = History()
         for _ in range(5):
-            history = rules.clear(rules.spend(history, Factor.ANSWER, door, now).history)
+            history = rules.clear(rules.spend(history, Factor.ANSWER, door, now).history, Factor.ANSWER)
         assert rules.spend(history, Factor.ANSWER, Door.SIGN_IN, now).retry_after == rules.DAY
