@@ -292,10 +292,10 @@ DOORS = (
             "GET POST",
             Guard.ADMINISTRATOR,
             "organization",
-            *(("role",) if act == "role" else ()),
+            *{"role": ("role",), "contacts": ("email", "phone")}.get(act, ()),
             example=f"/admin/people/jane/{act}",
         )
-        for act in ("invite", "deactivate", "reactivate", "role", "remove")
+        for act in ("invite", "contacts", "deactivate", "reactivate", "role", "remove")
     ),
     _door(
         "/profile/memberships/<organization_id>",

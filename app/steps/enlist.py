@@ -1,6 +1,6 @@
 """Making people: the row, contacts, membership, proofs and what is written down of it, in one transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from app.factors.password.model import NewHash
@@ -49,7 +49,20 @@ class Enlisting:
         hashes = {one.canonical_id: given for one, given in zip(batch, first, strict=True)}
         new = [one for one in batch if one.canonical_id in ids]
         people.add_contacts(
-            transaction, [contact for one in new for contact in self._contacts(one, ids[one.canonical_id], now)], now
+            transaction,
+            [
+                contact
+                for one in new
+                for contact in filed_contacts(
+                    self._chance,
+                    ids[one.canonical_id],
+                    email=one.email,
+                    phone=one.phone,
+                    confirmed=one.contacts_verified,
+                    now=now,
+                )
+            ],
+            now,
         )
         organizations.join_many(
             transaction, [(ids[one.canonical_id], named[one.organization], one.role) for one in new]
@@ -74,21 +87,6 @@ class Enlisting:
             created_at=now,
         )
 
-    def _contacts(self, one: NewPerson, person_id: int, now: int) -> Iterator[Contact]:
-        for channel, address in ((Channel.SMS, one.phone), (Channel.EMAIL, one.email)):
-            if address:
-                # confirmed by the directory they come from: no waiting time for what is imported (security rule 6)
-                yield Contact(
-                    id=self._chance.name(),
-                    person_id=person_id,
-                    channel=channel,
-                    address=address,
-                    position=0,
-                    confirmed_at=now if one.contacts_verified else None,
-                    usable_from=now,
-                    removed_at=None,
-                )
-
     def _prove(
         self,
         transaction: Transaction,
@@ -107,6 +105,27 @@ class Enlisting:
         if one.totp_secret:
             seed = from_base32(one.totp_secret)
             self._apps.bind(transaction, person_id=person_id, seed=seed, label=_LABEL, now=now, usable_from=now)
+
+
+def filed_contacts(
+    chance: Chance, person_id: int, *, email: str, phone: str, confirmed: bool, now: int
+) -> list[Contact]:
+    """The contacts that somebody else files for a person; an empty address is none."""
+    # confirmed by the directory they come from: no waiting time for what is imported (security rule 6)
+    return [
+        Contact(
+            id=chance.name(),
+            person_id=person_id,
+            channel=channel,
+            address=address,
+            position=0,
+            confirmed_at=now if confirmed else None,
+            usable_from=now,
+            removed_at=None,
+        )
+        for channel, address in ((Channel.SMS, phone), (Channel.EMAIL, email))
+        if address
+    ]
 
 
 def why_no_seed(base32: str) -> str:

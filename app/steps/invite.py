@@ -11,6 +11,8 @@ from app.records.delivery.model import Purpose
 from app.records.delivery.outbox import Outbox
 from app.records.invitations import store
 from app.records.invitations.model import LIFE, Invitation
+from app.records.organizations import store as organizations
+from app.records.organizations.model import Role
 from app.records.people import store as people
 from app.records.people.model import Channel, Contact, Person
 
@@ -69,6 +71,19 @@ class Invitations:
         earlier = store.unfinished(transaction, person.id)
         begun = earlier is not None and earlier.reached != "" and person.recovered_at is None
         return begun or not in_use(transaction, person.id)
+
+    def untouched(self, transaction: Transaction, person: Person) -> bool:
+        """Whether nobody proved anything of the account yet: no app, password or contact of it, no step of an
+        activation; and nobody gave it power, or who files its contacts would take that over (security rule 4)."""
+        earlier = store.unfinished(transaction, person.id)
+        memberships = organizations.memberships_of(transaction, person.id)
+        return (
+            person.recovered_at is None
+            and not in_use(transaction, person.id)
+            and not (earlier is not None and earlier.reached)
+            and not any(one.confirmed_at for one in people.contacts_of(transaction, person.id))
+            and all(one.is_primary and one.role is Role.MEMBER for one in memberships if one.proposed_at is None)
+        )
 
     def living(self, transaction: Transaction, invitation_id: str, now: int) -> Invitation | None:
         """An invitation that is still good. One by which no password was chosen dies once another way gave one."""

@@ -43,7 +43,7 @@ from app.journeys.dashboard.model import Span
 from app.journeys.directory.model import DAYS, Found, Listed, Look
 from app.journeys.directory.model import Page as ListPage
 from app.journeys.importing.model import DryRun, Progress, Review
-from app.journeys.membership.model import Act, NewMember, Offer, PersonPage, Place
+from app.journeys.membership.model import Act, Filing, NewMember, Offer, PersonPage, Place
 from app.journeys.messaging.model import DeliveryPage, Last, Reach, Test, Way
 from app.journeys.policy import forms as policy_forms
 from app.journeys.policy import model as policies
@@ -618,7 +618,7 @@ def _member_page(done: str = "", **changes: Any) -> Case:
         in_use=False,
         has_app=False,
         contacts=(("sms", "••• ••• 67", True), ("email", "j•••@e•••.org", False)),
-        acts=(Act.INVITE, Act.DEACTIVATE, Act.ROLE, Act.REMOVE),
+        acts=(Act.INVITE, Act.CONTACTS, Act.DEACTIVATE, Act.ROLE, Act.REMOVE),
     )
     page = replace(page, **changes)
     acts = {act.value for act in page.acts}
@@ -637,6 +637,7 @@ def _of_people(name: str, status: int = 200, **context: Any) -> Case:
 
 _NOBODY_YET = NewMember("", "", "", "", "", "")
 _MISTYPED = NewMember("jane", "Jane", "", "jane", "12", "")
+_MISFILED = {"errors": _errors(Refused(Code.NOT_AN_EMAIL, "email"), Refused(Code.NOT_A_PHONE, "phone"))}
 _PEOPLE_CASES: dict[str, Case] = {
     "people": _list(Listed.EVERYBODY, *_LISTED, next_page="/admin/people?after=sam"),
     "people-locked": _list(Listed.LOCKED, *_LISTED[2:], count=2, organizations=(_HERE, _THERE)),
@@ -653,6 +654,8 @@ _PEOPLE_CASES: dict[str, Case] = {
         "deactivated", status=Status.INACTIVE, acts=(Act.REACTIVATE, Act.ROLE), in_use=True
     ),
     "person-invite": _act("invite"),
+    "person-contacts": _act("contacts", typed=Filing("", "")),
+    "person-contacts-wrong": _act("contacts", 422, typed=Filing("jane", "12"), **_MISFILED),
     "person-deactivate": _act("deactivate"),
     "person-deactivate-staff": _act("deactivate", page={"staff_elsewhere": True}),
     "person-deactivate-last": _act("deactivate", page={"staff_elsewhere": True, "last_elsewhere": True}),
@@ -669,7 +672,7 @@ _PEOPLE_CASES: dict[str, Case] = {
         422,
         typed=_MISTYPED,
         organizations=(_HERE, _THERE),
-        errors=_errors(Refused(Code.NOT_AN_EMAIL, "email"), Refused(Code.NOT_A_PHONE, "phone")),
+        **_MISFILED,
     ),
     "person-propose": _of_people("propose", typed="", organization=""),
     "person-propose-missing": _of_people(

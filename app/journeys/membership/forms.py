@@ -24,10 +24,12 @@ class ProposalForm(Form):
 
 
 class ActForm(Form):
-    """Fields ``organization``, an id, and ``role``: what a form about one person needs of them."""
+    """Fields ``organization``, an id, ``role``, ``email`` and ``phone``: what a form about one person needs of them."""
 
     organization = StringField()
     role = StringField()
+    email = StringField()
+    phone = StringField()
 
 
 class DecisionForm(Form):

@@ -11,6 +11,7 @@ class Act(StrEnum):
     """What administrators do to somebody. The names stand in addresses."""
 
     INVITE = "invite"
+    CONTACTS = "contacts"
     DEACTIVATE = "deactivate"
     REACTIVATE = "reactivate"
     ROLE = "role"
@@ -57,6 +58,14 @@ class NewMember:
     email: str
     phone: str
     organization: str  # its id
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What was typed in the place of contacts that were filed wrongly."""
+
+    email: str
+    phone: str
 
 
 @dataclass(frozen=True, slots=True)

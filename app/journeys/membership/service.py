@@ -19,7 +19,7 @@ from app.foundation.secretbox import Keyring, Unreadable, fingerprint
 from app.foundation.sql import Database, Transaction
 from app.foundation.visit import Visit
 from app.journeys.membership import rules
-from app.journeys.membership.model import NewMember, Offer, PersonPage, Place
+from app.journeys.membership.model import Filing, NewMember, Offer, PersonPage, Place
 from app.records.attempts.model import Door
 from app.records.attempts.service import AddressLimits, Tries
 from app.records.audit import store as audit
@@ -45,7 +45,7 @@ from app.records.people.model import (
 )
 from app.steps import freezing, new_role, staff_lost
 from app.steps.allowed import having
-from app.steps.enlist import Enlisting
+from app.steps.enlist import Enlisting, filed_contacts
 from app.steps.invite import Invitations, filed, in_use
 from app.steps.presence import Presence, Present
 from app.steps.roster import NAME_MAX, NewPerson, showable
@@ -92,6 +92,7 @@ class Members:
             if person is None:
                 return None
             used = in_use(looking, person.id)
+            untouched = self._means.invitations.untouched(looking, person)
             bound = apps.of_person(looking, person.id)
             contacts = filed(looking, person.id)
             places = _places(staff, organizations.memberships_of(looking, person.id))
@@ -117,6 +118,7 @@ class Members:
                 at_home=at_home,
                 is_self=is_self,
                 in_use=used,
+                untouched=untouched,
                 member_elsewhere=any(not place.home for place in places),
                 role=max((place.role for place in places), key=lambda role: role.rank),
             ),
@@ -162,6 +164,34 @@ class Members:
                 raise OutOfOrder(Code.NOT_AS_IT_WAS, due=_path(person))
             if not self._means.invitations.may_go_to(transaction, person):
                 raise OutOfOrder(Code.IN_USE, due=_path(person))
+            self._invite(transaction, visit, staff, person, now)
+
+        return self._change(visit, session, user_id, change)
+
+    def refile(self, visit: Visit, session: str | None, user_id: str, typed: Filing) -> bool:
+        """File other contacts for somebody of whom nothing was proved yet, and invite them there.
+
+        Whatever was mailed to the earlier ones is void. False where there is nobody. Raises Wrong, OutOfOrder.
+        """
+
+        def change(transaction: Transaction, staff: Staff, person: Person, now: int) -> None:
+            means = self._means
+            _at_home(staff, person)
+            if person.status is not Status.ACTIVE:
+                raise OutOfOrder(Code.NOT_AS_IT_WAS, due=_path(person))
+            if not means.invitations.untouched(transaction, person):
+                raise OutOfOrder(Code.IN_USE, due=_path(person))
+            email, phone, wrong = _judged_contacts(typed.email, typed.phone)
+            _raise_all(wrong)
+            for one in people.contacts_of(transaction, person.id):
+                people.remove_contact(transaction, person.id, one.id, now)
+            new = filed_contacts(means.chance, person.id, email=email, phone=phone, confirmed=False, now=now)
+            people.add_contacts(transaction, new, now)
+            # whoever opened the earlier link goes no further with what they have
+            if not people.restamp(transaction, person.id, person.stamp, means.chance.name()):
+                raise OutOfOrder(Code.NOT_AS_IT_WAS, due=_path(person))
+            details: dict[str, object] = {"with": [one.channel.value for one in new]}
+            audit.add(transaction, _record(Event.CONTACTS_FILED, visit, staff, person, now, details))
             self._invite(transaction, visit, staff, person, now)
 
         return self._change(visit, session, user_id, change)
@@ -547,16 +577,8 @@ def _judged(typed: NewMember, organization: Organization) -> NewPerson:
             wrong.append(Wrong(Code.TOO_LONG, field=field))
         elif name and not showable(name):
             wrong.append(Wrong(Code.BAD_CHARACTERS, field=field))
-    email = typed.email.strip()
-    phone = typed.phone[:USER_ID_MAX].strip().translate(_BETWEEN)
-    phone = f"+{phone[2:]}" if phone.startswith("00") else phone
-    if not is_email(email):
-        wrong.append(Wrong(Code.NOT_AN_EMAIL if email else Code.MISSING, field="email", details={"theirs": True}))
-    if phone and not is_phone(phone):
-        wrong.append(Wrong(Code.NOT_A_PHONE, field="phone"))
-    if wrong:
-        first, *others = wrong
-        raise Wrong(first.code, field=first.field, details=first.details, also=tuple(others))
+    email, phone, of_contacts = _judged_contacts(typed.email, typed.phone)
+    _raise_all([*wrong, *of_contacts])
     return NewPerson(
         user_id=typed.user_id.strip(),
         canonical_id=canonical,
@@ -566,3 +588,22 @@ def _judged(typed: NewMember, organization: Organization) -> NewPerson:
         phone=phone,
         organization=organization.name,
     )
+
+
+def _judged_contacts(typed_email: str, typed_phone: str) -> tuple[str, str, list[Refusal]]:
+    """An address and a number as they are kept, and all that is wrong with them."""
+    wrong: list[Refusal] = []
+    email = typed_email.strip()
+    phone = typed_phone[:USER_ID_MAX].strip().translate(_BETWEEN)
+    phone = f"+{phone[2:]}" if phone.startswith("00") else phone
+    if not is_email(email):
+        wrong.append(Wrong(Code.NOT_AN_EMAIL if email else Code.MISSING, field="email", details={"theirs": True}))
+    if phone and not is_phone(phone):
+        wrong.append(Wrong(Code.NOT_A_PHONE, field="phone"))
+    return email, phone, wrong
+
+
+def _raise_all(wrong: list[Refusal]) -> None:
+    if wrong:
+        first, *others = wrong
+        raise Wrong(first.code, field=first.field, details=first.details, also=tuple(others))

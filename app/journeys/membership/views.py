@@ -9,7 +9,7 @@ from app.foundation.web.application import visit
 from app.foundation.web.browser import SESSION, read_cookie
 from app.foundation.web.signed import done_at, render_signed, utc
 from app.journeys.membership.forms import ActForm, DecisionForm, NewMemberForm, ProposalForm
-from app.journeys.membership.model import Act, NewMember, PersonPage
+from app.journeys.membership.model import Act, Filing, NewMember, PersonPage
 from app.journeys.membership.service import PEOPLE, Members, OwnMemberships
 from app.records.organizations.model import Role
 from app.records.people.model import from_path
@@ -19,6 +19,7 @@ from app.steps.staff import Staff, Staffing
 _MOST = 320  # characters of what was typed that are shown again
 _SAID = {
     Act.INVITE: "member_invited",
+    Act.CONTACTS: "member_refiled",
     Act.DEACTIVATE: "member_deactivated",
     Act.REACTIVATE: "member_reactivated",
     Act.ROLE: "member_role",
@@ -42,6 +43,7 @@ def blueprint(members: Members, staffing: Staffing) -> Blueprint:
 
     acting: dict[Act, Callable[[str], bool]] = {
         Act.INVITE: lambda user_id: members.invite(visit(), read_cookie(SESSION), user_id),
+        Act.CONTACTS: lambda user_id: members.refile(visit(), read_cookie(SESSION), user_id, _filing()),
         Act.DEACTIVATE: lambda user_id: members.deactivate(visit(), read_cookie(SESSION), user_id),
         Act.REACTIVATE: lambda user_id: members.reactivate(visit(), read_cookie(SESSION), user_id),
         Act.ROLE: lambda user_id: _set_role(members, user_id),
@@ -59,6 +61,11 @@ def _found(members: Members, staff: Staff, part: str) -> PersonPage:
     if page is None:
         abort(404)
     return page
+
+
+def _filing() -> Filing:
+    form = ActForm()
+    return Filing(form.text("email")[:_MOST], form.text("phone")[:_MOST])
 
 
 def _set_role(members: Members, user_id: str) -> bool:
@@ -128,7 +135,14 @@ def _acting(doors: Blueprint, act: Act, press: Callable[[str], bool], members: M
         place = next((one for one in shown.places if asked in {"", one.organization.id}), None)
         if place is None:
             abort(404)
-        context = {"page": shown, "act": act.value, "place": place, "roles": tuple(Role), "role": role or place.role}
+        context = {
+            "page": shown,
+            "act": act.value,
+            "place": place,
+            "roles": tuple(Role),
+            "role": role or place.role,
+            "typed": _filing(),
+        }
         return render_signed("membership/act.html", staff.present, context, refusal)
 
     @doors.post(path, endpoint=act.value)

@@ -64,6 +64,7 @@ class Event(StrEnum):
     LOG_EXPORTED = "audit_log_exported"
     CONTACT_ADDED = "contact_added"
     CONTACT_REMOVED = "contact_removed"
+    CONTACTS_FILED = "contacts_filed"
     CONTACT_DEFAULT = "contact_made_default"
     ORGANIZATION_CREATED = "organization_created"
     POLICY_CHANGED = "policy_changed"

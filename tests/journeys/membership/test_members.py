@@ -12,6 +12,7 @@ from app.factors.totp.store import apps
 from app.records.audit import store as audit
 from app.records.audit.model import Event
 from app.records.audit.store import events as event_rows
+from app.records.invitations.store import invitations
 from app.records.organizations import store as organizations
 from app.records.organizations.model import Policy, Proof, RecoveryPolicy, Role
 from app.records.organizations.store import memberships
@@ -22,7 +23,7 @@ from tests.journeys.membership.conftest import MAIL
 from tests.portal import PASSWORD
 
 ADMIN = "/admin/people"
-ACTS = ("invite", "deactivate", "reactivate", "role", "remove")
+ACTS = ("invite", "contacts", "deactivate", "reactivate", "role", "remove")
 NEW = {"user_id": "nina", "first_name": "Nina", "last_name": "Doe", "email": "nina@example.org", "phone": ""}
 
 
@@ -603,3 +604,96 @@ def test_no_organization_leaves_people_of_another_home_to_access_codes_alone(two
     browser = portal.browser()
     browser.recover_to_token("kim")
     assert browser.post("/recovery/token", code=portal.code("kim")).location == "/recovery/pin"
+
+
+# ---- contacts that were filed wrongly, while nothing of the account was proved
+
+RIGHT = {"email": "nina.doe@example.org", "phone": "+447700900123"}
+
+
+def made(two, browser, **filed):
+    browser.get(f"{ADMIN}/new")
+    assert browser.post(f"{ADMIN}/new", **{**NEW, **filed}).status_code == 303
+    two.portal.deliver()
+    two.portal.base.clock.advance(120)
+    (link,) = re.findall(r"/activate/\S+", two.portal.mailbox.to("nina@example.org")[-1].text)
+    return link
+
+
+def addresses(two, user_id):
+    with two.portal.base.database.read() as looking:
+        return [one.address for one in people.contacts_of(looking, found(looking, user_id).id)]
+
+
+def test_contacts_that_were_filed_wrongly_are_filed_anew_and_the_earlier_link_is_void(two):
+    browser = two.browser("ada")
+    stray = made(two, browser)
+    stranger = two.portal.browser()
+    assert stranger.get(stray).status_code == 200
+    assert stranger.post(stray).status_code == 303  # waits for the activation code
+    assert "Correct the contacts" in browser.get(f"{ADMIN}/nina").text
+    assert act(browser, "nina", "contacts", **RIGHT).location == f"{ADMIN}/nina"
+    page = browser.get(f"{ADMIN}/nina").text
+    assert "The contacts are filed anew" in page
+    assert "data-activation-code" not in page  # a phone is filed now
+    assert addresses(two, "nina") == [RIGHT["phone"], RIGHT["email"]]
+    two.portal.deliver()
+    (letter,) = two.portal.mailbox.to(RIGHT["email"])
+    assert "/activate/" in letter.text
+    assert stranger.get(stray).location == "/activate"
+    assert stranger.post("/activate/code", code="0000-0000-0000-0000").status_code == 409
+    (filed,) = events(two, "nina", Event.CONTACTS_FILED)
+    assert (filed.actor, filed.details["with"]) == ("ada", ["sms", "email"])
+    for kept in (*RIGHT.values(), "nina@example.org"):
+        assert kept not in json.dumps(filed.details)
+
+
+def test_what_is_wrong_with_contacts_is_said_at_each_and_nothing_is_altered(two):
+    browser = two.browser("ada")
+    made(two, browser)
+    answer = act(browser, "nina", "contacts", email="nina", phone="12")
+    assert answer.status_code == 422
+    for kept in ('id="email-error"', 'id="phone-error"', 'value="nina"', 'value="12"'):
+        assert kept in answer.text
+    assert act(browser, "nina", "contacts", phone=RIGHT["phone"]).status_code == 422
+    assert addresses(two, "nina") == ["nina@example.org"]
+
+
+def _confirmed(two, _person, transaction):
+    transaction.execute(contacts.update().values(confirmed_at=two.portal.base.clock.now()))
+
+
+def _reached(_two, _person, transaction):
+    transaction.execute(invitations.update().values(reached="password"))
+
+
+def _given_power(two, person, transaction):
+    organizations.set_role(transaction, person.id, two.here.id, Role.MEMBER, Role.ADMINISTRATOR)
+
+
+def _member_elsewhere(two, person, transaction):
+    organizations.join(transaction, person.id, two.other.id, Role.MEMBER, is_primary=False)
+
+
+def _recovered(two, person, transaction):
+    people.mark_recovered(transaction, person.id, two.portal.base.clock.now())
+
+
+@pytest.mark.parametrize("deed", [_confirmed, _reached, _given_power, _member_elsewhere, _recovered])
+def test_nobody_files_contacts_of_an_account_of_which_something_was_proved_or_that_has_power(two, deed):
+    browser = two.browser("ada")
+    made(two, browser)
+    with two.portal.base.database.begin() as transaction:
+        deed(two, found(transaction, "nina"), transaction)
+    assert "Correct the contacts" not in browser.get(f"{ADMIN}/nina").text
+    assert act(browser, "nina", "contacts", **RIGHT).status_code == 409
+    assert addresses(two, "nina") == ["nina@example.org"]
+    assert not events(two, "nina", Event.CONTACTS_FILED)
+
+
+def test_contacts_of_accounts_in_use_are_their_own(two):
+    browser = two.browser("ada")
+    assert act(browser, "jane", "contacts", **RIGHT).status_code == 409
+    assert act(browser, "guest", "contacts", **RIGHT).status_code == 403
+    assert addresses(two, "jane") == [MAIL["jane"]]
+    assert addresses(two, "guest") == [MAIL["guest"]]
