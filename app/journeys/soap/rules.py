@@ -118,6 +118,10 @@ def _measure(root: "etree._Element") -> None:
         elements += 1
         if depth > DEEPEST or elements > MOST_ELEMENTS or len(element.attrib) > MOST_ATTRIBUTES:
             raise Unreadable(Blame.CLIENT, _TOO_MUCH, status=400)
+        try:
+            etree.QName(element)
+        except ValueError:  # its prefix is bound to nothing, which the parser lets pass, or to what is no namespace
+            raise Unreadable(Blame.CLIENT, "The request has an element without a proper name.", status=400) from None
 
 
 def _no_envelope(root: "etree._Element", version: Version) -> Unreadable:
@@ -246,7 +250,10 @@ def _header_blocks(refusal: Unreadable) -> "Iterator[etree._Element]":
     soap = Version.V12.namespace
     for name in map(etree.QName, refusal.misunderstood):
         if name.namespace and name.namespace not in _RESERVED:
-            block = etree.Element(f"{{{soap}}}NotUnderstood", nsmap={"soap": soap, "n": name.namespace})
+            try:
+                block = etree.Element(f"{{{soap}}}NotUnderstood", nsmap={"soap": soap, "n": name.namespace})
+            except ValueError:  # no URI: it is read, and cannot be written
+                continue
             block.set("qname", f"n:{name.localname}")
             yield block
     if refusal.blame is Blame.VERSION_MISMATCH:

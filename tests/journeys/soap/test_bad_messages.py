@@ -73,6 +73,8 @@ def test_another_action_is_a_fault_that_names_the_right_one(asked):
     assert fault(asked(envelope(soap=S12), kind), 400, S12)[0] == "soap:Sender"
 
 
+# after a mere warning the parser forgets what was wrong with namespaces before
+WARNED = '<a xmlns="?"/>'
 BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa">' + "".join(
     f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
 )
@@ -97,6 +99,10 @@ EVIL = {
     "no XML": "user=ana",
     "NUL": envelope().replace("ana", "a\0a"),
     "XML 1.1": '<?xml version="1.1"?>' + envelope(),
+    "prefix of nothing": envelope(f"<q:Request>{WARNED}</q:Request>"),
+    "prefix of nothing outermost": f"<q:Envelope>{WARNED}</q:Envelope>",
+    "brace in a namespace": envelope(f'<q:Request xmlns:q="aaaa}}b">{WARNED}</q:Request>'),
+    "prefix of a reserved namespace": envelope(f'<q:a xmlns:q="http://www.w3.org/2000/xmlns/">{WARNED}</q:a>'),
 }
 
 
@@ -161,6 +167,13 @@ def test_headers_are_passed_over_unless_they_have_to_be_understood(asked):
     assert fault(answer, 500, S12)[0] == "soap:MustUnderstand"
     (named,) = etree.fromstring(answer.data).findall(f".//{{{S12}}}NotUnderstood")
     assert str(named.get("qname")).endswith(":Security")
+
+
+@pytest.mark.parametrize("namespace", ["a b", "\\", "http://[", "%zz"])
+def test_a_header_whose_namespace_is_no_uri_is_not_understood_either(asked, namespace):
+    header = f'<s:Header><w:Security xmlns:w="{namespace}" s:mustUnderstand="1"/>{WARNED}</s:Header>'
+    answer = asked(envelope(header=header, soap=S12), "application/soap+xml")
+    assert fault(answer, 500, S12)[0] == "soap:MustUnderstand"
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/related; type=text/xml", "text/plain", ""])
