@@ -174,8 +174,8 @@ class Presence:
         may not replace what is older; ``by_new_app`` is for pages that look at this themselves (security rule 6).
         """
         present = self.full(cookie, visit)
-        if present.person.recovered_at is not None and present.now < present.person.recovered_at + HELD_BACK:
-            left = present.person.recovered_at + HELD_BACK - present.now
+        left = held_back(present.person, present.now)
+        if left:
             raise OutOfOrder(Code.HELD_BACK, due="/authenticators", details={"seconds": left})
         if not present.fresh:
             raise OutOfOrder(Code.PROOF_OLD, due=STEP_UP_PAGE)
@@ -255,3 +255,8 @@ def _record(event: Event, session: Session, visit: Visit, now: int, details: dic
         address=visit.address,
         details={"session": session.name, "browser": visit.browser, **details},
     )
+
+
+def held_back(person: Person, now: int) -> int:
+    """The seconds that are left of somebody's day after a recovery (security rule 6); 0: none."""
+    return max(0, person.recovered_at + HELD_BACK - now) if person.recovered_at is not None else 0

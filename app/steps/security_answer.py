@@ -26,7 +26,7 @@ from app.records.sessions.model import SECURITY_ANSWER, STRONG
 from app.steps.change import Changes
 from app.steps.claim import Claims, own_record, subject_of
 from app.steps.lane import door_of
-from app.steps.presence import HELD_BACK
+from app.steps.presence import held_back
 
 TEMPORARY = "temporary"  # the note of a flow whose password came from a reset link
 _NOTICE = "notice_question_set"
@@ -76,8 +76,7 @@ class SecurityAnswerStep:
         Whether somebody may have a reset link goes by this as well.
         """
         found = self.standing(transaction, person)
-        recovered = person.recovered_at is not None and now < person.recovered_at + HELD_BACK
-        return found if found is not None and found.usable(now) and not recovered else None
+        return found if found is not None and found.usable(now) and not held_back(person, now) else None
 
     def offered(self, transaction: Transaction, person: Person | None, flow: Flow, now: int) -> Answered | None:
         """The answer that a flow may ask for; None where its password did not come of a reset link."""

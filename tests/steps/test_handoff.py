@@ -1,4 +1,4 @@
-"""The way from a program to a page: who and where to, for a quarter of an hour, and nothing that anybody else can read."""
+"""The way from a program to a page: who and where to, for a quarter of an hour, sealed."""
 
 import pytest
 

@@ -69,7 +69,7 @@ from app.steps.casework import OPERATOR, By, Casework, typed_words
 from app.steps.claim import Claims
 from app.steps.freezing import freeze
 from app.steps.invite import Invitations, filed, in_use
-from app.steps.presence import HELD_BACK
+from app.steps.presence import held_back
 from app.steps.staff import Staff, Staffing
 
 APPROVALS_PAGE = "/support/approvals"
@@ -256,8 +256,7 @@ class Approvals:
             approver = people.contact(transaction, request.contact_id)
             if approver is None or not approver.usable(now):
                 raise Wrong(Code.NOT_REACHABLE, field="contact")
-        lately = person.recovered_at is not None and now < person.recovered_at + HELD_BACK
-        if lately and request.action in moves.WEAKENING:
+        if held_back(person, now) and request.action in moves.WEAKENING:
             raise Wrong(Code.RECOVERED_LATELY)
         if request.action in moves.WEAKENING and not request.needs.waiting and in_use(transaction, person.id):
             # asked for at activation, which is over: now it would wait

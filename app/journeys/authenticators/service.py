@@ -47,7 +47,7 @@ from app.steps.claim import named
 from app.steps.moments import Moment, browser_name, moment
 from app.steps.new_password import MOST_CANDIDATES, NewPassword
 from app.steps.password import PasswordStep
-from app.steps.presence import HELD_BACK, Presence, Present
+from app.steps.presence import Presence, Present, held_back
 from app.steps.readiness import Facts, facts, readiness
 from app.steps.security_answer import SecurityAnswerStep
 
@@ -107,14 +107,14 @@ class Authenticators:
                 *self._codes_row(codes, now),
                 *self._question_row(looking, present),
             )
-        held_until = (person.recovered_at or 0) + HELD_BACK
+        held = held_back(person, now)
         today = _today(bound, contacts, codes, now, policies)
         return Overview(
             tuple(replace(row, barred=_THINGS.get(row.kind, "") in today.barred) for row in rows),
             present.session.level,
             readiness(today),
             answered=present.session.answered,
-            held_back=moment(held_until, now) if held_until > now else None,
+            held_back=moment(now + held, now) if held else None,
         )
 
     def _password(self, transaction: Transaction, present: Present, used: int | None) -> Row:

@@ -16,7 +16,7 @@ from app.records.organizations.model import Policy, Profile, Proof
 from app.records.organizations.rules import met, strictest
 from app.records.people.model import Channel, Person
 from app.records.people.store import contacts
-from app.steps.presence import HELD_BACK
+from app.steps.presence import held_back
 
 _PERSON: BindParameter[int] = bindparam("of_person")
 _NOW: BindParameter[int] = bindparam("now")
@@ -53,7 +53,7 @@ def facts(looking: Transaction, person: Person | None, policies: Sequence[Policy
     """How somebody with a usable mailbox stands, under the policies of their organizations; nobody has nothing."""
     row = _STANDING.first(looking, {"of_person": person.id if person else 0, "now": now})
     # for a day after a recovery sign-in takes neither a PIN nor an answer (security rule 6)
-    held_back = person is not None and person.recovered_at is not None and now < person.recovered_at + HELD_BACK
+    recovered = person is not None and held_back(person, now) > 0
     held = {Proof.APP: row.counts, Proof.RECOVERY_CODE: row.code, Proof.SMS: row.phone, Proof.EMAIL: True}
     having = {proof for proof, there in held.items() if there}
     taken = met(policies, having)
@@ -62,8 +62,8 @@ def facts(looking: Transaction, person: Person | None, policies: Sequence[Policy
         password=bool(row.password),
         lapsed=bool(row.shut),
         app=bool(row.bound),
-        phone=bool(row.phone) and not held_back,
+        phone=bool(row.phone) and not recovered,
         code=bool(row.code),
-        answer=bool(row.answer) and not held_back,
+        answer=bool(row.answer) and not recovered,
         recovers=not having.isdisjoint(taken.first) and not having.isdisjoint(taken.second),
     )

@@ -6,7 +6,7 @@ from app.foundation.visit import Visit
 from app.journeys.recovery_codes.model import CodesPage
 from app.records.attempts.service import AddressLimits
 from app.steps.code_set import CodeSets, on_paper
-from app.steps.presence import HELD_BACK, Presence, Present
+from app.steps.presence import Presence, Present, held_back
 
 PAGE = "/authenticators/recovery-codes"
 
@@ -22,13 +22,13 @@ class OwnCodes:
 
     def page(self, present: Present) -> CodesPage:
         """What it shows. A new set is shown in the session that made it, and in no other."""
-        now, recovered_at = present.now, present.person.recovered_at
+        now = present.now
         with self._database.read() as looking:
             standing = self._code_sets.standing(looking, present.person)
         return CodesPage(
             standing,
             self._code_sets.shown(present.session.name, standing),
-            held_back=max(0, recovered_at + HELD_BACK - now) if recovered_at is not None else 0,
+            held_back=held_back(present.person, now),
             waits=standing is not None and standing.usable_from > now,
             made_on=on_paper(standing.made_at) if standing else "",
             usable_on=on_paper(standing.usable_from) if standing else "",

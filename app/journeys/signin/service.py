@@ -31,7 +31,7 @@ from app.steps.helpdesk import Helpdesk, Helpdesks
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
-from app.steps.presence import HELD_BACK, Entered, Presence, Present
+from app.steps.presence import Entered, Presence, Present, held_back
 from app.steps.saved_code import SavedCodes
 from app.steps.security_answer import TEMPORARY, SecurityAnswerStep
 
@@ -145,7 +145,7 @@ class SignIn:
             has_app=has_app,
             ways=_ways(contacts),
             has_codes=has_codes,
-            just_recovered=_just_recovered(person, now),
+            just_recovered=held_back(person, now) > 0,
             temporary=bool(flow.notes.get(TEMPORARY)),
             has_answer=answer is not None,
         )
@@ -215,7 +215,7 @@ class SignIn:
 
         After a temporary password that a mailed link made, to phones alone, and nowhere in place of an app (rule 11).
         """
-        if _just_recovered(person, now):
+        if held_back(person, now):
             return ()
         usable = people.usable_contacts(transaction, person.id, now)
         if not flow.notes.get(TEMPORARY):
@@ -404,12 +404,12 @@ class StepUp:
             has_app=has_app,
             ways=_ways(contacts),
             has_codes=has_codes,
-            just_recovered=_just_recovered(person, now),
+            just_recovered=held_back(person, now) > 0,
             by_new_app=present.fresh and not present.settled,
         )
 
     def _phones(self, transaction: Transaction, person: Person, now: int) -> tuple[Contact, ...]:
-        if _just_recovered(person, now):
+        if held_back(person, now):
             return ()
         usable = people.usable_contacts(transaction, person.id, now)
         return tuple(contact for contact in usable if contact.channel is Channel.SMS)
@@ -507,10 +507,6 @@ def _ways(contacts: tuple[Contact, ...]) -> tuple[Way, ...]:
 def _use(flow: Flow) -> Use:
     """Beside a temporary password a saved code recovers: not one of a set that still waits (security rule 6)."""
     return Use.RECOVERY if flow.notes.get(TEMPORARY) else Use.SIGN_IN
-
-
-def _just_recovered(person: Person, now: int) -> bool:
-    return person.recovered_at is not None and now < person.recovered_at + HELD_BACK
 
 
 def _proofs(flow: Flow, proof: Proof | None = None) -> tuple[SessionProof, ...]:

@@ -1,4 +1,4 @@
-"""A program sends somebody on to the portal: the address fills in who they are, proves nothing, and leads to the page."""
+"""A program sends somebody on to the portal: the address says who and where to, and proves nothing."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit
