@@ -4,8 +4,11 @@ import pytest
 
 from app.records.clients import store as clients
 from app.records.people import store as people
+from app.records.people.model import Status
 from app.steps import freezing
-from tests.portal import NEW_PASSWORD, PASSWORD
+from tests.journeys import behind
+from tests.meanwhile import before_writing
+from tests.portal import NEW_PASSWORD, PASSWORD, opened
 from tests.programs import ALLOWING, AUTHENTICATE, INTROSPECT, REVOKE, Program, make_client
 
 
@@ -61,6 +64,54 @@ def test_a_client_of_another_organization_neither_sees_nor_ends_a_token(allowing
     assert other.introspect(token) == {"active": False}
     assert other.call(REVOKE, {"token": token}).status_code == 200
     assert program.is_good(token)
+
+
+def test_a_client_sees_a_member_of_its_organization_from_when_they_accepted_it(allowing):
+    for name, proposed_at in (("invited", 1), ("joined", None)):
+        person = allowing.add(name)
+        token = Program(allowing).token(name)
+        behind.join(allowing, person, "other", proposed_at)
+        program = Program(allowing, make_client(allowing, "other"))
+        looked = program.introspect(token)
+        assert looked["active"] is (proposed_at is None)
+        assert program.call(REVOKE, {"token": token}).status_code == 200
+        assert behind.happened(allowing, person.id, "authn_api_token_revoked") == (proposed_at is None)
+    assert (looked["account"]["name"], looked["account"]["is_primary"]) == ("other", False)
+
+
+def test_the_end_of_a_token_is_written_down_once_with_the_client_that_ended_it(one_portal):
+    one_portal.decide(ALLOWING)
+    ana = one_portal.add("ana")
+    program = Program(one_portal, make_client(one_portal))
+    token = program.token("ana")
+    other = Program(one_portal, make_client(one_portal))
+    with before_writing(one_portal.base.database, lambda: other.call(REVOKE, {"token": token})):
+        assert program.call(REVOKE, {"token": token}).status_code == 200
+    assert behind.happened(one_portal, ana.id, "authn_api_token_revoked") == 1
+    assert other.client is not None
+    assert [row for row in behind.tables(one_portal)["audit_events"] if other.client[0] in repr(row)]
+
+
+def test_revoking_counts_against_the_limit_of_the_client(sqlite_database, valkey_url, clock, keyring):
+    with opened(sqlite_database, valkey_url, clock, keyring, limit_api_per_client=2) as portal:
+        portal.decide(ALLOWING)
+        portal.add("ana")
+        program = Program(portal, make_client(portal))
+        token = program.token("ana")
+        answers = [program.call(REVOKE, {"token": one}) for one in ("x", "x", token)]
+        assert [one.status_code for one in answers] == [200, 200, 429]
+        assert Program(portal, make_client(portal)).is_good(token)
+
+
+def test_an_address_that_comes_with_wrong_secrets_is_told_to_wait_and_a_right_one_is_not(
+    sqlite_database, valkey_url, clock, keyring
+):
+    with opened(sqlite_database, valkey_url, clock, keyring, limit_tries_per_address=2) as portal:
+        portal.decide(ALLOWING)
+        client = make_client(portal)
+        guesses = [Program(portal, (client[0], f"guess {n}")).call(INTROSPECT, {"token": "x"}) for n in range(3)]
+        assert [one.status_code for one in guesses] == [401, 401, 429]
+        assert Program(portal, client).call(INTROSPECT, {"token": "x"}).status_code == 200
 
 
 def test_revoking_ends_a_token_once_and_what_is_none_is_answered_alike(allowing, program):
@@ -167,6 +218,15 @@ def test_a_freeze_and_a_deactivation_end_it(allowing, program):
             else:
                 people.freeze(transaction, person.id, "s" * 32)
         assert not program.is_good(token)
+
+
+def test_of_whoever_is_not_active_no_token_is_good(allowing, program):
+    ana = allowing.add("anna")
+    token = program.token("anna")
+    for status in (Status.INACTIVE, Status.FROZEN, Status.ACTIVE):
+        with allowing.base.database.begin() as transaction:
+            people.set_status(transaction, ana.id, status)
+        assert program.is_good(token) is (status is Status.ACTIVE)
 
 
 def test_a_token_opens_no_page_of_the_portal(allowing, program):
