@@ -264,11 +264,18 @@ for (const place of all("[data-copy]")) {
   button.className = "second copy";
   const [label, done] = place.dataset.copy.split("|");
   button.textContent = label;
+  const [name] = place.labels ?? [];
+  if (name) { // of several buttons each says what it copies
+    [name.id, button.id] = [`${place.id}-name`, `${place.id}-copy`];
+    button.setAttribute("aria-labelledby", `${button.id} ${name.id}`);
+  }
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(place.textContent.replace(/\s/g, ""));
     } catch {
-      return; // no right to the clipboard: the text can still be marked by hand
+      place.focus?.(); // no right to the clipboard: a field is marked, other text can still be marked by hand
+      place.select?.();
+      return;
     }
     button.textContent = done;
     say(done);

@@ -40,7 +40,7 @@ def test_somebody_of_a_classic_organization_gets_in_again_by_mail_and_phone(arri
         assert house.phone.to(rosa.phone) == []  # looking changes nothing
         visitor.send("Make a temporary password")
         visitor.at("/forgot/password")
-        temporary = page.locator("[data-temporary-password]").inner_text()
+        temporary = page.locator("[data-temporary-password]").input_value()
         page.set_viewport_size(NARROW)
         assert narrow_faults(page) == []
         page.set_viewport_size(PHONE)

@@ -453,6 +453,47 @@ def test_several_errors_are_summed_up_with_links_to_their_fields(hall: Hall) -> 
     expect(hall.page.locator("#confirm_password")).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("name", "secrets"),
+    [("forgot-shown", ["data-temporary-password"]), ("api-clients-secret", ["data-client-id", "data-client-secret"])],
+)
+def test_what_is_shown_once_is_read_and_marked_with_keys_alone_and_no_script(
+    without_script: Hall, name: str, secrets: list[str]
+) -> None:
+    page = without_script.page
+    without_script.visit(name)
+    for attribute in secrets:
+        field = page.locator(f"main [{attribute}]")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if field.evaluate("one => one === document.activeElement"):
+                break
+        page.keyboard.press("Control+A")
+        marked = "one => one.value.slice(one.selectionStart, one.selectionEnd)"
+        assert field.evaluate(marked) == field.get_attribute(attribute)
+        page.keyboard.type("nothing is altered")
+        expect(field).to_have_value(field.get_attribute(attribute) or "")
+    assert _too_wide(page) <= 0
+
+
+def test_each_button_that_copies_says_what_and_that_it_did(hall: Hall) -> None:
+    hall.visit("api-clients-secret")
+    page = hall.page
+    for name, attribute in (("Copy Client ID", "data-client-id"), ("Copy Secret", "data-client-secret")):
+        page.get_by_role("button", name=name, exact=True).press("Enter")
+        expect(page.locator("main > [role=status]")).to_have_text("Copied")
+        wanted = page.locator(f"[{attribute}]").get_attribute(attribute)
+        assert page.evaluate("navigator.clipboard.readText()") == wanted
+
+
+def test_where_nothing_may_be_copied_what_was_to_be_is_marked(hall: Hall) -> None:
+    hall.page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('not here'))")
+    hall.visit("forgot-shown")
+    hall.page.get_by_role("button", name="Copy Temporary password").press("Enter")
+    expect(hall.page.locator("#temporary")).to_be_focused()
+    assert hall.page.locator("#temporary").evaluate("one => one.selectionEnd - one.selectionStart") == 19
+
+
 def test_a_setting_that_is_chosen_wrongly_wears_the_colour_of_an_error(hall: Hall) -> None:
     hall.visit("audit-two-errors")
     colour = "one => getComputedStyle(one).borderTopColor"
