@@ -1078,6 +1078,12 @@ _POLICY_CASES: dict[str, Case] = {
 _DELIVERY_CASES: dict[str, Case] = {
     "api-clients": _api_clients(ClientsPage(_CLIENTS, (_HERE,), None), done="client_revoked"),
     "api-clients-secret": _api_clients(ClientsPage(_CLIENTS, (_HERE,), NewSecret(_CLIENT, _SECRET)), secret=_SECRET),
+    "api-clients-secret-wrong": _api_clients(
+        ClientsPage(_CLIENTS, (_HERE,), NewSecret(_CLIENT, _SECRET)),
+        422,
+        secret=_SECRET,
+        errors=_errors(Refused(Code.MISSING, "name")),
+    ),
     "api-clients-none": _api_clients(
         ClientsPage((), (_HERE,), None), 422, errors=_errors(Refused(Code.MISSING, "name"))
     ),

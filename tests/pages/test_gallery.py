@@ -476,6 +476,35 @@ def test_what_is_shown_once_is_read_and_marked_with_keys_alone_and_no_script(
     assert _too_wide(page) <= 0
 
 
+def test_what_was_done_with_an_api_client_is_said_once(shared: Hall) -> None:
+    shared.visit("api-clients")
+    expect(shared.page.get_by_text("The API client was revoked.")).to_have_count(1)
+
+
+def test_of_api_clients_with_the_same_name_one_sees_which_is_about_to_change(shared: Hall) -> None:
+    for name in ("api-client-rotate", "api-client-revoke"):
+        shared.visit(name)
+        expect(shared.page.get_by_role("main")).to_contain_text("3f1c9a52-7c11-4a4e-9b68-0a5d7f6f2c11")
+
+
+def test_reading_begins_at_a_new_secret_unless_something_is_wrong(hall: Hall) -> None:
+    hall.visit("api-clients-secret")
+    expect(hall.page.get_by_role("region", name="Secret of Billing")).to_be_focused()
+    hall.visit("api-clients-secret-wrong")
+    expect(hall.page.get_by_role("textbox", name="Name of the program")).to_be_focused()
+
+
+def test_when_an_api_client_was_made_is_told_in_the_readers_zone(
+    gallery: tuple[Gallery, str], browser: Browser
+) -> None:
+    page = browser.new_page(timezone_id="Asia/Tokyo")
+    page.goto(f"{gallery[1]}/en/api-clients")
+    expect(page.locator("section").filter(has_text="Billing").locator("dl time")).to_have_text(
+        ["September 20, 2026 at 23:13", "September 21, 2026 at 23:03", "September 22, 2026 at 23:03"]
+    )
+    page.close()
+
+
 def test_each_button_that_copies_says_what_and_that_it_did(hall: Hall) -> None:
     hall.visit("api-clients-secret")
     page = hall.page

@@ -38,7 +38,7 @@ def blueprint(clients: Clients, staffing: Staffing) -> Blueprint:
     @doors.post(f"{PAGE}/hide")
     def hide() -> Response:
         clients.hide(staffing.administrator(read_cookie(SESSION), visit()))
-        return go_to(PAGE)
+        return done_at(PAGE, "client_hidden")
 
     @doors.get(f"{PAGE}/<client_id>/<any(rotate, revoke):act>")
     def ask(client_id: str, act: str) -> Response:

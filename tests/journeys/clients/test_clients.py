@@ -58,6 +58,7 @@ def test_a_secret_is_shown_to_who_made_it_alone_and_only_its_digest_is_kept(one_
     assert shown(other) is None
     ada.get(PAGE)
     assert ada.post(f"{PAGE}/hide").status_code == 303
+    assert "The secret is shown no more." in ada.get(PAGE).text
     assert shown(ada) is None
 
 
