@@ -1275,6 +1275,9 @@ CASES: dict[str, Case] = {
         },
         422,
     ),
+    "security-question-own-missing": Case(
+        "signin/question.html", {**_QUESTION, "typed": {"question": "own"}, **_one(Code.MISSING, "question")}, 422
+    ),
     "security-question-change": Case(
         "security_question/question.html",
         {**_SIGNED, **_QUESTION, "page": {"question": "first_concert", "own": False}},

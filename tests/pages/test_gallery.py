@@ -1,5 +1,6 @@
 """Every page in every state, in a real browser: accessible, in both languages, light and dark, wide and narrow."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -474,6 +475,30 @@ def test_what_is_shown_once_is_read_and_marked_with_keys_alone_and_no_script(
         page.keyboard.type("nothing is altered")
         expect(field).to_have_value(field.get_attribute(attribute) or "")
     assert _too_wide(page) <= 0
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_is_wrong_with_a_question_of_ones_own_is_said_where_it_is_written(hall: Hall, language: str) -> None:
+    page = hall.page
+    own = page.locator("#own_question")
+    hall.visit("security-question-own-missing", language)
+    expect(own).to_be_focused()
+    expect(own).to_have_accessible_description(
+        re.compile(
+            "^Choose a question, or write one of your own|^Wählen Sie eine Frage, oder schreiben Sie eine eigene"
+        )
+    )
+    expect(page.locator("#question")).not_to_have_attribute("aria-invalid", "true")
+    hall.visit("security-question-own", language)
+    expect(page.get_by_role("alert")).to_be_focused()
+    page.get_by_role("alert").get_by_role("link").first.press("Enter")
+    expect(own).to_be_focused()
+
+
+def test_reading_begins_with_why_a_question_is_asked_for_and_what_becomes_of_the_present_one(hall: Hall) -> None:
+    for name in ("security-question", "security-question-change"):
+        hall.visit(name)
+        expect(hall.page.locator("body")).to_be_focused()
 
 
 def test_what_was_done_with_an_api_client_is_said_once(shared: Hall) -> None:
