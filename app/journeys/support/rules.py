@@ -183,6 +183,8 @@ _ADVICE: Mapping[tuple[str, str], str] = {
     (Event.PASSWORD_REFUSED, ""): "read_rules",
     (Event.THROTTLED, ""): "wait_over",
     (Event.ACTIVATION_REFUSED, ""): "resend-activation",
+    (Event.TOKEN_REFUSED, ""): "change_at_sign_in",
+    (Event.TOKEN_REFUSED, "question_required"): "question_at_sign_in",
 }
 
 
@@ -236,6 +238,9 @@ def _causes(facts: Facts, lines: Sequence[Line]) -> Iterator[Cause]:
         yield Cause("password_lapsed", Remedy("unlock"), {"until": facts.lapsed_at})
     yield from _clock(recent)
     yield from _waiting(facts)
+    held_back, nothing = facts.recovered_at > facts.now - DAY, not facts.apps.get("active") and not facts.codes
+    if held_back and nothing:
+        yield Cause("just_recovered", Remedy("wait"), {"until": facts.recovered_at + DAY})
     yield from _undelivered(facts, recent)
     yield from _lacking(facts)
     yield from _refused(facts, recent)
@@ -244,7 +249,7 @@ def _causes(facts: Facts, lines: Sequence[Line]) -> Iterator[Cause]:
     if facts.change_owed and not facts.lapsed_at:
         remedy = "new_link" if facts.change_owed == "lapsed" else "change_at_sign_in"
         yield Cause("change_owed", Remedy(remedy), {"why": facts.change_owed})
-    if facts.recovered_at > facts.now - DAY:
+    if held_back and not nothing:
         yield Cause("just_recovered", Remedy("app_or_code"), {"until": facts.recovered_at + DAY})
 
 

@@ -138,6 +138,13 @@ CAUSES: list[tuple[str, Facts, list[Line], list[str], str]] = [
     ("owed", changed(change_owed="age"), [], ["change_owed"], "change_at_sign_in"),
     ("recovered", changed(recovered_at=NOW - 5), [], ["just_recovered"], "app_or_code"),
     (
+        "recovered, and neither app nor code",
+        changed(recovered_at=NOW - 5, apps={}, codes=0),
+        [],
+        ["just_recovered", "no_app"],
+        "wait",
+    ),
+    (
         "begun and left",
         changed(invited_until=NOW + 9, reached="app", apps={}, codes=0),
         [],
@@ -154,6 +161,15 @@ def test_the_most_likely_cause_comes_first_with_what_helps(facts, lines, names, 
     found = rules.causes(facts, lines)
     assert [cause.name for cause in found] == names
     assert (found[0].remedy.name if found[0].remedy else "") == remedy
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"), [("change_required", "change_at_sign_in"), ("question_required", "question_at_sign_in")]
+)
+def test_what_a_program_was_told_is_mended_by_signing_in_and_not_by_another_try(reason, remedy):
+    told = rules.stories([line(Event.TOKEN_REFUSED, reason=reason)], WELL)
+    assert told[0].remedy is not None
+    assert told[0].remedy.name == remedy
 
 
 def test_a_cause_carries_the_figures_of_its_sentence():
