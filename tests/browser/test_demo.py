@@ -160,7 +160,7 @@ def test_omar_who_has_no_phone_gets_his_pin_by_mail(desk: Visitor, visitor: Visi
     visitor.send(code=shown_code(desk, "omar"))
     visitor.at("/recovery/pin")
     expect(visitor.page.locator("#pin-hint")).to_have_text("A PIN of 8 digits goes by e-mail to o•••@e•••.org.")
-    expect(visitor.page.get_by_text("We have no other contact of yours.")).to_be_visible()
+    expect(visitor.page.get_by_text("There is no other contact to which a PIN may go now.")).to_be_visible()
     visitor.send(pin=pin_in(arrived(desk, "email", "omar@example.org")))
     visitor.at("/recovery/password")
 

@@ -194,7 +194,7 @@ _IN_REHEARSAL = {
 
 
 def _ways(template: str, *, status: int = 200, errors: Any = None, **changes: Any) -> Case:
-    page = {"has_app": True, "ways": [_PHONE, _MAIL], "has_codes": True, "just_recovered": False, **changes}
+    page = {"has_app": True, "ways": [_PHONE, _MAIL], "has_codes": True, "held_back": None, **changes}
     page.setdefault("temporary", False)
     return Case(template, {"page": page, "user_id": "jane", "errors": errors or {}}, status)
 
@@ -1255,7 +1255,10 @@ CASES: dict[str, Case] = {
     "verify": _ways("signin/verify.html"),
     "verify-wrong": _ways("signin/verify.html", status=422, errors=_errors(Refused(Code.WRONG_CODE, "code"))),
     "verify-no-app": _ways("signin/verify.html", has_app=False, ways=[_MAIL], has_codes=False),
-    "verify-recovered": _ways("signin/verify.html", ways=[], just_recovered=True),
+    "verify-recovered": _ways("signin/verify.html", ways=[], held_back=_since(-86_400)),
+    "verify-recovered-nothing": _ways(
+        "signin/verify.html", has_app=False, ways=[], has_codes=False, held_back=_since(-86_400)
+    ),
     "verify-nothing": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False),
     "verify-answer": _ways("signin/verify.html", has_app=False, ways=[_PHONE], has_codes=False, has_answer=True),
     "verify-answer-alone": _ways("signin/verify.html", has_app=False, ways=[], has_codes=False, has_answer=True),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.factors.password.model import Rule
 from app.factors.pin.model import Way
+from app.steps.moments import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class VerifyPage:
     has_app: bool
     ways: tuple[Way, ...]
     has_codes: bool
-    just_recovered: bool  # for a day messages do not suffice (security rule 6)
+    held_back: Moment | None  # until when, after a recovery, messages do not suffice (security rule 6)
     temporary: bool = False  # the password came of a mailed link: no mailbox is a second proof (security rule 11)
     has_answer: bool = False  # to a security question, which stands beside a temporary password alone
     by_new_app: bool = False  # the fresh proof was by an app that cannot change older factors yet

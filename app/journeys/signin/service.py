@@ -28,6 +28,7 @@ from app.steps.claim import Claims, named
 from app.steps.classics import Classics
 from app.steps.handoff import Handoffs, Stop
 from app.steps.helpdesk import Helpdesk, Helpdesks
+from app.steps.moments import Moment, moment
 from app.steps.new_password import NewPassword
 from app.steps.password import PasswordStep
 from app.steps.pin import PinMeans, PinStep
@@ -145,7 +146,7 @@ class SignIn:
             has_app=has_app,
             ways=_ways(contacts),
             has_codes=has_codes,
-            just_recovered=held_back(person, now) > 0,
+            held_back=_held_back_until(person, now),
             temporary=bool(flow.notes.get(TEMPORARY)),
             has_answer=answer is not None,
         )
@@ -404,7 +405,7 @@ class StepUp:
             has_app=has_app,
             ways=_ways(contacts),
             has_codes=has_codes,
-            just_recovered=held_back(person, now) > 0,
+            held_back=_held_back_until(person, now),
             by_new_app=present.fresh and not present.settled,
         )
 
@@ -507,6 +508,11 @@ def _ways(contacts: tuple[Contact, ...]) -> tuple[Way, ...]:
 def _use(flow: Flow) -> Use:
     """Beside a temporary password a saved code recovers: not one of a set that still waits (security rule 6)."""
     return Use.RECOVERY if flow.notes.get(TEMPORARY) else Use.SIGN_IN
+
+
+def _held_back_until(person: Person, now: int) -> Moment | None:
+    left = held_back(person, now)
+    return moment(now + left, now) if left else None
 
 
 def _proofs(flow: Flow, proof: Proof | None = None) -> tuple[SessionProof, ...]:

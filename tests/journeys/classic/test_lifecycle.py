@@ -1,5 +1,6 @@
 """The classic way of a forgotten password, through the doors: link, temporary password, second proof, new password."""
 
+import re
 import threading
 
 import pytest
@@ -62,6 +63,7 @@ def test_a_forgotten_password_becomes_a_temporary_one_and_then_a_new_one(classic
     temporary = reset(classic)
     owner = classic.browser()
     page = to_new_password(classic, owner, temporary)
+    assert "for a day after that only an app or a saved recovery code signs you in again" in page.text
     assert "temporary password" in page.text
     assert owner.post(NEW, new_password=OWN, confirm_password=OWN).location == ASK
     assert owner.get("/authenticators").location == "/sign-in"
@@ -86,6 +88,9 @@ def test_the_new_password_counts_as_a_recovery(one_classic):
     assert owner.get("/authenticators/app/new").location == "/authenticators"  # no factor changes for a day
     again = one_classic.browser()
     again.sign_in_to_verify("jane", OWN)
+    told = again.get("/sign-in/verify").text
+    assert "You have neither, so please sign in again after that." in told
+    assert re.search(r"Until <time [^>]+>", told)
     assert again.post("/sign-in/alternative", channel="sms").status_code in {303, 422}
     one_classic.deliver()
     assert len(behind.pins_by_sms(one_classic, PHONE)) == 1  # that of the first sign-in
