@@ -91,7 +91,7 @@ class Operations:
                 pins, typed, cost = self._messages.sms_within(looking, _DAY, now)
         except StoreAway:
             return
-        yield "keyturn_messages_last_hour", "Messages queued in the last hour", hour
+        yield "keyturn_messages_last_hour", "Messages of the last hour that LIMIT_MESSAGES_PER_HOUR counts", hour
         yield "keyturn_sms_pins_last_day", "PINs by SMS in the last 24 hours", pins
         yield "keyturn_sms_pins_typed_last_day", "Those of them that were typed", typed
         yield "keyturn_sms_cost_last_day", "What SMS of the last 24 hours cost, in SMS_CURRENCY", cost / 1_000_000

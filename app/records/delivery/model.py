@@ -19,6 +19,11 @@ class Purpose(StrEnum):
     NOTICE = "notice"
 
 
+# templates of what the portal tells by itself to everybody whom it concerns, however many: not counted among the
+# messages of an hour, or one organization's letters would close PINs and links for all others (security rule 1)
+BY_ITSELF = ("notice_password_expires", "notice_policy")
+
+
 class State(StrEnum):
     """Where a message is. Only forward (rules.MOVES)."""
 

@@ -135,7 +135,10 @@ class Outbox:
         return store.sms_since(transaction, now - seconds)
 
     def sent_within(self, transaction: Transaction, seconds: int, now: int) -> int:
-        """How many messages were enqueued in the last so many seconds, over the whole installation."""
+        """How many messages were enqueued in the last so many seconds, over the whole installation.
+
+        Not counted is what the portal tells by itself (``BY_ITSELF``).
+        """
         return store.count_since(transaction, now - seconds)
 
 

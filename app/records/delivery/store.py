@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from app.foundation.sql import Prepared, Transaction, metadata
 from app.records.delivery import rules
-from app.records.delivery.model import Channel, Entry, Fare, Followed, Purpose, State, Tally
+from app.records.delivery.model import BY_ITSELF, Channel, Entry, Fare, Followed, Purpose, State, Tally
 
 outbox = Table(
     "outbox",
@@ -114,7 +114,9 @@ _ADD_IF = Prepared(
 )
 _STATE = Prepared(select(outbox.c.state, outbox.c.reason).where(outbox.c.id == bindparam("outbox_id")))
 _SINCE = Prepared(
-    select(func.count().label("messages")).select_from(outbox).where(outbox.c.created_at > bindparam("since"))
+    select(func.count().label("messages"))
+    .select_from(outbox)
+    .where(outbox.c.created_at > bindparam("since"), *(outbox.c.template != name for name in BY_ITSELF))
 )
 
 
@@ -219,7 +221,7 @@ def state(transaction: Transaction, outbox_id: str) -> tuple[State, str] | None:
 
 
 def count_since(transaction: Transaction, since: int) -> int:
-    """How many messages were enqueued after that time."""
+    """How many messages were enqueued after that time, but for those of BY_ITSELF."""
     return int(_SINCE.first(transaction, {"since": since}).messages)
 
 

@@ -13,7 +13,7 @@ from app.records.people.model import Status
 from app.wiring import build_reminders
 from tests.journeys import behind
 from tests.meanwhile import before_writing
-from tests.portal import NEW_PASSWORD
+from tests.portal import NEW_PASSWORD, opened
 
 EMAIL = "jane@example.org"
 STANDARD = PRESETS[Profile.STANDARD]
@@ -178,3 +178,18 @@ def test_a_worker_that_is_overtaken_between_look_and_write_tells_nobody_twice(on
     with before_writing(one_portal.base.database, lambda: reminders(one_portal).remind()):
         assert reminders(one_portal).remind() == 0
     assert told(one_portal) == 1
+
+
+def test_letters_to_many_at_once_do_not_use_up_the_hour_of_pins_and_links(sqlite_database, valkey_url, clock, keyring):
+    with opened(sqlite_database, valkey_url, clock, keyring, limit_messages_per_hour=4) as portal:
+        portal.decide(EXPIRING)
+        portal.add("jane", email=EMAIL, phone="+491700000001")
+        for number in range(5):
+            portal.add(f"pat{number}", email=f"pat{number}@example.org")
+        clock.advance(76 * DAY)
+        assert reminders(portal).remind() == 6
+        browser = portal.browser()
+        browser.get("/recovery/link")
+        assert browser.post("/recovery/link", user_id="jane").status_code == 303
+        assert len(behind.queued(portal, "lane_link")) == 1
+        assert portal.browser().sign_in_by_pin(portal, "jane", "+491700000001").location == "/authenticators"
