@@ -28,7 +28,7 @@ _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     413: "The body is longer than 64 KiB.",
-    415: "Send application/json.",
+    415: "Send application/json, or form fields where it is about a token.",
     429: "This address asked too often.",
     500: "Something went wrong on this side. The request id names it in the log.",
     503: "A store or the hasher does not answer. Nothing was judged; ask again later.",

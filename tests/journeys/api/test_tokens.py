@@ -235,3 +235,17 @@ def test_a_token_opens_no_page_of_the_portal(allowing, program):
     for name in ("session", "keyturn_session", "__Host-session"):
         browser.client.set_cookie(name, token)
     assert browser.get("/authenticators").status_code == 303
+
+
+def test_whoever_ended_a_token_is_called_a_program_and_not_staff(one_portal):
+    one_portal.decide(ALLOWING)
+    one_portal.add("ana", email="ana@example.org")
+    client = make_client(one_portal)
+    program = Program(one_portal, client)
+    assert program.call(REVOKE, {"token": program.token("ana")}).status_code == 200
+    browser = one_portal.browser()
+    browser.sign_in(one_portal, "ana")
+    page = browser.get("/activity").text
+    assert "by a program" in page
+    assert "by staff" not in page
+    assert client[0] not in page
