@@ -265,6 +265,10 @@ ROWS: dict[str, tuple[str, Callable[[House, Actor], Sent]]] = {
     "confirm": ("/support/approvals/<request_id>", review("confirm")),
     "refuse": ("/support/approvals/<request_id>", review("refuse")),
     "invite": ("/admin/people/<user_id>/invite", act("invite", House.guest)),
+    "file contacts": (
+        "/admin/people/<user_id>/contacts",
+        act("contacts", House.guest, email="filed.anew@example.org"),
+    ),
     "deactivate": ("/admin/people/<user_id>/deactivate", act("deactivate", House.add)),
     "reactivate": ("/admin/people/<user_id>/reactivate", act("reactivate", shut_out)),
     "set a role": ("/admin/people/<user_id>/role", act("role", House.add, role="support")),
